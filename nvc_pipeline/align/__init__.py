@@ -1,0 +1,1 @@
+"""TOF into the cisternogram's space."""

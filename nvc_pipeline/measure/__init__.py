@@ -1,0 +1,1 @@
+"""Millimetres, intervals and grades."""

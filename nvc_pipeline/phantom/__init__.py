@@ -1,0 +1,1 @@
+"""Phantoms with analytic truth: they feed training, tests and the demo."""

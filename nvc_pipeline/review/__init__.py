@@ -1,0 +1,1 @@
+"""Readings: records, worklist, live re-measurement; no Qt."""

@@ -1,0 +1,1 @@
+"""Stages: files in, a pure function, files out; provenance and resume."""

@@ -1,0 +1,1 @@
+"""Files: whole-or-nothing writes, names, hashes."""

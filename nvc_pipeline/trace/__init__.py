@@ -1,0 +1,1 @@
+"""Probabilities and intensities to centrelines, surfaces and names."""

@@ -1,0 +1,1 @@
+"""Qt and napari; asks review and measure, never computes."""
