@@ -71,7 +71,7 @@ def _affine_problem(header: Any, affine: Any, shape: tuple[int, ...]) -> str:
     sform, scode = header.get_sform(coded=True)
     qform, qcode = header.get_qform(coded=True)
     if not scode and not qcode:
-        return "The NIfTI file says nothing about its space (sform and qform codes are 0), so left and right are unknown"
+        return "The NIfTI file does not say its space (sform and qform code 0): left and right are unknown"
     if scode and qcode:
         corners = np.array(np.meshgrid(*[[0, n - 1] for n in shape])).reshape(3, -1)
         gap = np.abs((sform - qform)[:3, :3] @ corners + (sform - qform)[:3, 3:]).max()
