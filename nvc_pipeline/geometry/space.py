@@ -114,7 +114,7 @@ class Affine:
 
     def inverse(self) -> Affine:
         """Return the inverse map."""
-        matrix = np.linalg.inv(self.matrix)
+        matrix = np.array(np.linalg.inv(self.matrix), dtype=np.float64)
         matrix[3] = [0.0, 0.0, 0.0, 1.0]
         return Affine(matrix)
 

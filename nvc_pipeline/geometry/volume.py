@@ -59,7 +59,7 @@ class Volume:
         """Acquired voxel sides where known, stored ones where not; never below the stored."""
         if self.acquired_voxel_mm is None:
             return self.spacing_mm
-        return np.maximum(np.asarray(self.acquired_voxel_mm), self.spacing_mm)
+        return np.asarray(np.maximum(np.asarray(self.acquired_voxel_mm), self.spacing_mm))
 
     def with_array(self, array: npt.NDArray[Any]) -> Volume:
         """Return a volume of the same space with other values (same shape)."""
