@@ -16,6 +16,7 @@ from nvc_pipeline.config.base import Section
 from nvc_pipeline.config.ingest import IngestConfig
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.config.report import ExportConfig, ReportConfig
+from nvc_pipeline.config.review import ReviewConfig
 from nvc_pipeline.config.segment import SegmentConfig
 from nvc_pipeline.config.trace import TraceConfig
 from nvc_pipeline.errors import UsageError
@@ -33,6 +34,7 @@ class Config(Section):
     measure: MeasureConfig
     report: ReportConfig
     export: ExportConfig
+    review: ReviewConfig
 
 
 class _StrictLoader(yaml.SafeLoader):

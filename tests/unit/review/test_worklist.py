@@ -1,0 +1,78 @@
+"""Order, filters, search, neighbours; a thousand cases in one query."""
+
+from __future__ import annotations
+
+import pytest
+import review_cases as rc
+from test_records import complete_form, sign
+
+from nvc_pipeline.domain.anatomy import Grade, Side
+from nvc_pipeline.domain.case import Sides
+from nvc_pipeline.review import records
+from nvc_pipeline.review.reading import CaseState
+from nvc_pipeline.review.worklist import WorklistFilter, neighbour, thumbnail, worklist
+
+
+@pytest.fixture
+def listed(database, tmp_path):
+    quiet = Sides(left=rc.side_report(Side.LEFT, grade=Grade.NONE), right=rc.side_report(Side.RIGHT))
+    unmeasured = Sides(left=rc.side_report(Side.LEFT, measured=False), right=rc.side_report(Side.RIGHT))
+    cases = [
+        rc.report("quiet", sides=quiet),
+        rc.report("contact"),
+        rc.report("unread_able", sides=unmeasured, status="partial"),
+    ]
+    folders = [rc.write_result(tmp_path / c.case_id, c, images=False) for c in cases]
+    records.import_results(database, folders, thumbnailer=lambda folder, report: report.case_id.encode())
+    return database
+
+
+def ids(rows):
+    return [row.case_id for row in rows]
+
+
+def test_reading_order_puts_unmeasured_before_negative(listed):
+    assert ids(worklist(listed, "ada")) == ["unread_able", "contact", "quiet"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (WorklistFilter(text="aica contact"), ["contact"]),
+        (WorklistFilter(text="unread_able"), ["unread_able"]),
+        (WorklistFilter(text="%"), []),
+        (WorklistFilter(priorities=frozenset({"C"})), ["quiet"]),
+        (WorklistFilter(grades=frozenset({"contact"})), ["contact"]),
+        (WorklistFilter(flagged_only=True), ["unread_able"]),
+        (WorklistFilter(order="case"), ["contact", "quiet", "unread_able"]),
+        (WorklistFilter(side="left", text="no_such"), []),
+        (WorklistFilter(states=frozenset({CaseState.SIGNED})), []),
+    ],
+)
+def test_filters_and_search(listed, wanted, found):
+    assert ids(worklist(listed, "ada", wanted)) == found
+
+
+def test_states_follow_the_reading(listed):
+    state = lambda: {r.case_id: r.state for r in worklist(listed, "ada")}  # noqa: E731
+    records.open_draft(listed, "quiet", "ada")
+    assert state()["quiet"] is CaseState.IN_PROGRESS
+    sign(listed, "quiet")
+    assert state()["quiet"] is CaseState.SIGNED
+    sign(listed, "contact", form=complete_form(second_read_wanted=True))
+    assert state()["contact"] is CaseState.SECOND_READ_WANTED
+    records.reopen(listed, "quiet", "ada", "again")
+    assert state()["quiet"] is CaseState.IN_PROGRESS
+
+
+def test_next_and_previous_stop_at_the_ends(listed):
+    rows = worklist(listed, "ada")
+    assert neighbour(rows, "contact", 1) == "quiet"
+    assert neighbour(rows, "contact", -1) == "unread_able"
+    assert neighbour(rows, "quiet", 1) is None
+    assert neighbour([], "quiet", 1) is None
+
+
+def test_thumbnails_are_kept_beside_the_line(listed):
+    assert thumbnail(listed, "contact") == b"contact"
+    assert thumbnail(listed, "nobody") == b""
