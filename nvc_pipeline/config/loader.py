@@ -148,11 +148,19 @@ def _merge(base: Mapping[str, Any], over: Any, where: str, path: tuple[str, ...]
     for key, value in over.items():
         dotted = ".".join((*path, str(key)))
         if key not in base:
-            raise _unknown(dotted, where)
+            raise _unknown(_leaf(dotted, value), where)
         out[key] = (
             _merge(base[key], value, where, (*path, str(key))) if isinstance(base[key], Mapping) else value
         )
     return out
+
+
+def _leaf(dotted: str, value: Any) -> str:
+    """Return the first full key below an unknown section, so that the nearest key can be found."""
+    while isinstance(value, Mapping) and value:
+        key = next(iter(value))
+        dotted, value = f"{dotted}.{key}", value[key]
+    return dotted
 
 
 def _unknown(dotted: str, where: str) -> UsageError:

@@ -80,6 +80,12 @@ class Measure(Record):
         """A measure that could not be made, and why."""
         return cls(value=None, low=None, high=None, valid=False, reason=reason)
 
+    def bounds(self) -> tuple[float, float, float] | None:
+        """Return (value, low, high), or None where the measure is invalid."""
+        if self.value is None or self.low is None or self.high is None:
+            return None
+        return (self.value, self.low, self.high)
+
 
 class SeriesRecord(Record):
     """One series of the study, used or not."""
