@@ -7,8 +7,114 @@ from pydantic import Field
 from nvc_pipeline.config.base import Section
 
 
+class NerveTraceConfig(Section):
+    """From the facial nerve's probability to a centreline between the landmarks."""
+
+    seed_probability: float = Field(gt=0, lt=1)
+    support_probability: float = Field(gt=0, lt=1)
+    cost_floor: float = Field(gt=0, lt=1)
+    knot_spacing_mm: float = Field(gt=0, le=1)
+    step_mm: float = Field(gt=0, le=0.5)
+    smoothing_length_mm: float = Field(gt=0)
+    radius_smoothing_length_mm: float = Field(gt=0)
+    expected_radius_mm: float = Field(gt=0)
+    min_radius_mm: float = Field(gt=0)
+    max_radius_mm: float = Field(gt=0)
+    min_length_mm: float = Field(gt=0)
+    max_length_mm: float = Field(gt=0)
+    min_supported_fraction: float = Field(gt=0, lt=1)
+    max_gap_mm: float = Field(gt=0)
+    landmark_probability: float = Field(gt=0, lt=1)
+    landmark_reach_sigmas: float = Field(gt=0)
+    landmark_reach_floor_mm: float = Field(gt=0)
+    centreline_sd_floor_mm: float = Field(gt=0)
+
+
+class DetachmentConfig(Section):
+    """Where the nerve leaves the pons: the definition and the landmark, joined."""
+
+    free_fraction: float = Field(gt=0, lt=1)
+    ring_margin_mm: float = Field(ge=0)
+    sustained_mm: float = Field(gt=0)
+    search_mm: float = Field(gt=0)
+    definition_sd_mm: float = Field(gt=0)
+    definition_offset_mm: float
+    disagreement_mm: float = Field(gt=0)
+    fallback_sd_mm: float = Field(gt=0)
+
+
+class PonsConfig(Section):
+    """The surface of the pons about the corridor."""
+
+    patch_radius_mm: float = Field(gt=0)
+    profile_half_mm: float = Field(gt=0)
+    max_shift_mm: float = Field(gt=0)
+    min_contrast: float = Field(gt=0)
+    smoothing_rounds: int = Field(ge=0, le=100)
+    foreign_probability: float = Field(gt=0, lt=1)
+
+
+class CorridorConfig(Section):
+    """The attached segment as a path on the pons."""
+
+    cost_floor: float = Field(gt=0, lt=1)
+    default_length_mm: float = Field(gt=0)
+    end_probability: float = Field(gt=0, lt=1)
+    end_sd_mm: float = Field(gt=0)
+    smoothing_length_mm: float = Field(gt=0)
+    step_mm: float = Field(gt=0, le=0.5)
+
+
+class VesselTraceConfig(Section):
+    """From vessel probabilities to a graph of centrelines."""
+
+    seed_probability: float = Field(gt=0, lt=1)
+    grow_probability: float = Field(gt=0, lt=1)
+    class_smoothing_mm: float = Field(gt=0)
+    min_length_mm: float = Field(gt=0)
+    min_voxels: int = Field(ge=1)
+    prune_radii: float = Field(ge=0)
+    prune_floor_mm: float = Field(ge=0)
+    tangent_mm: float = Field(gt=0)
+    max_gap_mm: float = Field(gt=0)
+    max_turn_deg: float = Field(gt=0, lt=180)
+    max_radius_ratio: float = Field(gt=1)
+    other_class_penalty: float = Field(ge=0)
+    parallel_fraction: float = Field(gt=0, lt=1)
+    smoothing_length_mm: float = Field(gt=0)
+    radius_smoothing_length_mm: float = Field(gt=0)
+    knot_spacing_mm: float = Field(gt=0)
+    step_mm: float = Field(gt=0, le=0.5)
+    min_radius_mm: float = Field(gt=0)
+    max_radius_mm: float = Field(gt=0)
+    connection_mm: float = Field(gt=0)
+
+
+class NamingConfig(Section):
+    """Weights of the evidence for a vessel's name; natural logarithms of odds."""
+
+    vote_weight: float = Field(ge=0)
+    vote_floor: float = Field(gt=0, lt=1)
+    connection_weight: float = Field(ge=0)
+    calibre_weight: float = Field(ge=0)
+    level_weight: float = Field(ge=0)
+    large_radius_mm: float = Field(gt=0)
+    sca_above_mm: float
+    pica_below_mm: float
+    tof_seen_weight: float = Field(ge=0)
+    tof_unseen_weight: float = Field(ge=0)
+    unknown_floor: float = Field(gt=0, lt=1)
+    tof_contrast_sigmas: float = Field(gt=0)
+    tof_seen_fraction: float = Field(gt=0, lt=1)
+    tof_covered_fraction: float = Field(gt=0, lt=1)
+
+
 class TraceConfig(Section):
     """Probabilities to centrelines, surfaces and names."""
 
-    vessel_probability: float = Field(gt=0, lt=1)
-    min_vessel_length_mm: float = Field(gt=0)
+    nerve: NerveTraceConfig
+    detachment: DetachmentConfig
+    pons: PonsConfig
+    corridor: CorridorConfig
+    vessels: VesselTraceConfig
+    naming: NamingConfig

@@ -1,0 +1,151 @@
+"""Centre and radius of a tube from sections at right angles to its course."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.trace.curve import arc_length, frames, resample, smooth
+from nvc_pipeline.trace.field import Field
+
+_RAYS = 16
+_RADIAL_STEP_MM = 0.125
+# A ray has left the tube where the field rises again by this much per step.
+_RISE = 0.02
+_CORE_MM = 0.4
+
+
+@dataclass(frozen=True)
+class SectionSettings:
+    """How a curve is refined: see the ``trace`` section of the configuration for the units."""
+
+    step_mm: float
+    knot_spacing_mm: float
+    smoothing_length_mm: float
+    radius_smoothing_length_mm: float
+    min_radius_mm: float
+    max_radius_mm: float
+    rounds: int = 4
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A refined tube: points (N, 3) LPS mm, radius (N,) mm, support (N,) 0..1, scatter mm.
+
+    ``support`` is the field's value on the centreline; ``scatter_mm`` the root mean square
+    distance of the sections' centres from the smooth curve, per axis.
+    """
+
+    xyz: FloatArray
+    radius_mm: FloatArray
+    support: FloatArray
+    scatter_mm: float
+
+
+def polar_samples(
+    field: Field, xyz: FloatArray, reach_mm: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Sample sections on polar grids.
+
+    Returns
+    -------
+    tuple
+        Values (N, rays, steps), distances from the centre (steps,) mm, and the two section
+        axes (N, 3) each. Ray m points to cos(2 pi m / rays) u + sin(...) v.
+    """
+    _, u, v = frames(xyz)
+    angle = 2 * np.pi * np.arange(_RAYS) / _RAYS
+    rho = np.asarray((np.arange(max(2, round(reach_mm / _RADIAL_STEP_MM))) + 0.5) * _RADIAL_STEP_MM, float)
+    ray = np.cos(angle)[None, :, None] * u[:, None, :] + np.sin(angle)[None, :, None] * v[:, None, :]
+    at = xyz[:, None, None, :] + rho[None, None, :, None] * ray[:, :, None, :]
+    return field.sample(at), rho, u, v
+
+
+def section_offsets(
+    values: FloatArray, rho: FloatArray, u: FloatArray, v: FloatArray, sigma_mm: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the shift of each section's centroid (N, 3) mm, and its weight (N,).
+
+    The field is weighted by a Gaussian about the present centre, so that a neighbour does
+    not draw the centre away; for a symmetric tube the fixed point is its axis.
+    """
+    angle = 2 * np.pi * np.arange(_RAYS) / _RAYS
+    window = np.exp(-0.5 * (rho[None, :] / sigma_mm[:, None]) ** 2)
+    mass = values * (window * rho[None, :])[:, None, :]
+    radial = (mass * rho[None, None, :]).sum(axis=2)
+    total = mass.sum(axis=(1, 2))
+    scale = 1.0 / np.maximum(total, 1e-9)
+    x, y = (radial @ np.cos(angle)) * scale, (radial @ np.sin(angle)) * scale
+    ideal = (window * rho[None, :]).sum(axis=1) * _RAYS
+    return x[:, None] * u + y[:, None] * v, np.asarray(total / np.maximum(ideal, 1e-9))
+
+
+def section_radius(values: FloatArray, rho: FloatArray) -> FloatArray:
+    """Return the equal-area radius of each section, shape (N,), mm.
+
+    The field is taken as the fraction of a voxel that the tube fills, whose integral over a
+    section is the tube's area whatever the blur. Each ray counts until the field rises
+    again, and the median over rays keeps a touching neighbour out.
+    """
+    rises = np.diff(values, axis=2, append=values[:, :, -1:]) > _RISE
+    # Near the centre a ray may still rise to an axis that lies a little off.
+    rises[:, :, rho < _CORE_MM] = False
+    falling = np.cumsum(rises, axis=2) == 0
+    sector = (values * falling * rho[None, None, :]).sum(axis=2) * _RADIAL_STEP_MM
+    return np.asarray(np.sqrt(2.0 * np.median(sector, axis=1)))
+
+
+def refine(
+    xyz: FloatArray, radius_mm: FloatArray | float, field: Field, settings: SectionSettings
+) -> Refined:
+    """Move a curve onto the tube's axis and measure its radius.
+
+    Parameters
+    ----------
+    xyz:
+        Rough centreline, shape (N, 3), LPS mm.
+    radius_mm:
+        First guess, a number or one per point.
+    field:
+        How much of the tube fills each voxel, 0..1.
+    """
+    guess = np.broadcast_to(np.asarray(radius_mm, float), (len(xyz),))
+    rough_s = arc_length(xyz)
+    line = resample(xyz, settings.step_mm)
+    radius = np.interp(arc_length(line), rough_s, guess)
+    scatter = 0.0
+    for _ in range(settings.rounds):
+        reach = float(np.clip(radius.max() + 1.0, 1.2, settings.max_radius_mm + 1.0))
+        values, rho, u, v = polar_samples(field, line, reach)
+        shift, weight = section_offsets(values, rho, u, v, np.clip(radius, 0.5, None) + 0.25)
+        # A curve may not jump to a neighbour: a step is at most half a radius.
+        length = np.linalg.norm(shift, axis=1, keepdims=True)
+        shift = shift * np.minimum(1.0, 0.5 * np.maximum(radius, 0.4)[:, None] / np.maximum(length, 1e-9))
+        trust = np.clip(weight, 0.02, 1.0)
+        s = arc_length(line)
+        target = line + shift
+        moved = smooth(
+            s,
+            target,
+            trust,
+            s,
+            length_mm=settings.smoothing_length_mm,
+            knot_spacing_mm=settings.knot_spacing_mm,
+        )
+        scatter = float(np.sqrt(np.average(((target - moved) ** 2).sum(axis=1) / 2, weights=trust)))
+        area_radius = np.clip(section_radius(values, rho), settings.min_radius_mm, settings.max_radius_mm)
+        fitted = smooth(
+            s,
+            area_radius[:, None],
+            trust,
+            s,
+            length_mm=settings.radius_smoothing_length_mm,
+            knot_spacing_mm=settings.knot_spacing_mm,
+        )[:, 0]
+        radius = np.clip(fitted, settings.min_radius_mm, settings.max_radius_mm)
+        resampled = resample(moved, settings.step_mm)
+        radius = np.interp(arc_length(resampled), arc_length(moved), radius)
+        line = resampled
+    return Refined(line, radius, field.sample(line), scatter)

@@ -1,0 +1,170 @@
+"""One side traced: the nerve, its corridor on the pons, the vessels about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nvc_pipeline.config.trace import TraceConfig
+from nvc_pipeline.domain.anatomy import Structure
+from nvc_pipeline.domain.case import Finding, Severity
+from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
+from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
+from nvc_pipeline.geometry import FloatArray, Points, Volume
+from nvc_pipeline.trace.angiography import seen_on_tof, tof_noise
+from nvc_pipeline.trace.corridor import trace_corridor
+from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
+from nvc_pipeline.trace.detachment import detach
+from nvc_pipeline.trace.evidence import Evidence, gather
+from nvc_pipeline.trace.naming import name_vessels
+from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_line, why_not
+from nvc_pipeline.trace.pons import pons_surface
+from nvc_pipeline.trace.vessels import trace_vessels
+
+
+@dataclass(frozen=True)
+class _NerveResult:
+    nerve: FacialNerve | None
+    pons: Surface | None
+    reason: str
+    findings: tuple[Finding, ...]
+
+
+def trace_side(
+    segmentation: SideSegmentation, cisternogram: Volume, tof: Volume | None, config: TraceConfig
+) -> TracedSide:
+    """Turn the probabilities of one side into curves, surfaces and names.
+
+    Parameters
+    ----------
+    segmentation:
+        Probabilities and landmarks on a grid along the patient axes, LPS mm.
+    cisternogram:
+        The heavily T2-weighted volume; its intensities place the pons's surface.
+    tof:
+        Time of flight in the cisternogram's space, or None; it confirms arteries.
+
+    Returns
+    -------
+    TracedSide
+        ``nerve`` is None, with the reason, where no nerve can be traced honestly; the
+        vessels are given all the same.
+    """
+    side = segmentation.side
+    findings = segmentation.findings
+    evidence = gather(segmentation, cisternogram, tof)
+    if evidence is None:
+        reason = segmentation.reason or "nothing was segmented on this side"
+        return TracedSide(side, None, (), None, reason, findings)
+    traced = _trace_nerve(segmentation, evidence, config)
+    vessels = _trace_vessels(segmentation, evidence, traced.nerve, config)
+    return TracedSide(side, traced.nerve, vessels, traced.pons, traced.reason, findings + traced.findings)
+
+
+def _trace_nerve(segmentation: SideSegmentation, evidence: Evidence, config: TraceConfig) -> _NerveResult:
+    side = segmentation.side
+    field = evidence.get(Structure.FACIAL_NERVE)
+    if not segmentation.found or field is None:
+        return _no_nerve(segmentation, segmentation.reason or "the facial nerve was not found", ())
+    mask = nerve_mask(field, config.nerve)
+    if not mask.any():
+        return _no_nerve(segmentation, "the facial nerve's probability is nowhere high enough", ())
+    ends = find_ends(segmentation, evidence, mask, config.nerve)
+    line = trace_line(evidence, ends, config.nerve, config.detachment.search_mm)
+    tube = line.tube
+    leaving = detach(
+        tube.xyz,
+        tube.radius_mm,
+        evidence.get(Structure.BRAINSTEM),
+        ends.detachment,
+        ends.medial,
+        side,
+        config.detachment,
+    )
+    lateral_s = nearest_length(tube.xyz, ends.lateral)[0]
+    findings = (*ends.findings, *leaving.findings)
+    reason = why_not(line, leaving.s_mm, lateral_s, config.nerve)
+    anchors = _anchors(tube.xyz, leaving.s_mm, ends.exit_point)
+    pons = pons_surface(evidence, anchors, config.pons)
+    if reason:
+        return _no_nerve(segmentation, reason, findings, pons)
+    detachment = leaving.estimate.point.xyz[0]
+    corridor = trace_corridor(
+        pons, evidence.get(Structure.ATTACHED_SEGMENT), detachment, ends.exit_point, side, config.corridor
+    )
+    nerve = FacialNerve(
+        side=side,
+        free=_free_part(line, leaving.s_mm, lateral_s, config.nerve.step_mm),
+        attached=Points(corridor.xyz),
+        exit_point=corridor.exit_point,
+        detachment=leaving.estimate,
+        porus=ends.porus,
+        centreline_sd_mm=_centreline_sd(line, config),
+    )
+    return _NerveResult(nerve, pons, "", (*findings, *corridor.findings, *_no_pons(pons, segmentation)))
+
+
+def _no_nerve(
+    segmentation: SideSegmentation, reason: str, findings: tuple[Finding, ...], pons: Surface | None = None
+) -> _NerveResult:
+    finding = Finding(
+        code="trace.no_nerve",
+        severity=Severity.WARNING,
+        message=f"The facial nerve was not traced: {reason}.",
+        side=segmentation.side,
+    )
+    return _NerveResult(None, pons, reason, (*findings, finding))
+
+
+def _no_pons(pons: Surface | None, segmentation: SideSegmentation) -> tuple[Finding, ...]:
+    if pons is not None:
+        return ()
+    finding = Finding(
+        code="trace.no_pons_surface",
+        severity=Severity.WARNING,
+        message="The surface of the pons was not found; the attached segment is a straight line.",
+        side=segmentation.side,
+    )
+    return (finding,)
+
+
+def _anchors(line: FloatArray, s_mm: float, exit_point: LandmarkEstimate | None) -> FloatArray:
+    """Return points from the exit to the detachment about which the pons is wanted."""
+    detachment = at_length(line, s_mm)
+    start = exit_point.point.xyz[0] if exit_point is not None else at_length(line, max(0.0, s_mm - 4.0))
+    return resample(np.stack([start, detachment]), 1.0)
+
+
+def _free_part(line: NerveLine, low_mm: float, high_mm: float, step_mm: float) -> Centreline:
+    s = arc_length(line.tube.xyz)
+    count = max(2, round((high_mm - low_mm) / step_mm) + 1)
+    at = np.linspace(low_mm, high_mm, count)
+    xyz = np.stack([np.interp(at, s, line.tube.xyz[:, axis]) for axis in range(3)], axis=1)
+    return Centreline(Points(xyz), np.interp(at, s, line.tube.radius_mm))
+
+
+def _centreline_sd(line: NerveLine, config: TraceConfig) -> float:
+    """Return the standard deviation of the centreline across its course, per axis, mm.
+
+    Scatter of the sections' centres about the spline, over the root of the number of
+    sections that one smoothing length averages, and never below the floor.
+    """
+    settings = config.nerve
+    averaged = max(1.0, 2.0 * settings.smoothing_length_mm / settings.step_mm)
+    return float(np.hypot(settings.centreline_sd_floor_mm, line.tube.scatter_mm / np.sqrt(averaged)))
+
+
+def _trace_vessels(
+    segmentation: SideSegmentation, evidence: Evidence, nerve: FacialNerve | None, config: TraceConfig
+) -> tuple[Vessel, ...]:
+    tubes = trace_vessels(evidence, config.vessels)
+    noise = tof_noise(evidence)
+    seen: list[bool | None] = []
+    for tube in tubes:
+        if evidence.tof is None or noise is None:
+            seen.append(None)
+        else:
+            seen.append(seen_on_tof(tube.xyz, tube.radius_mm, evidence.tof, noise[1], config.naming))
+    level = float(nerve.detachment.point.xyz[0, 2]) if nerve is not None else None
+    return name_vessels(tubes, seen, level, segmentation.side, config.vessels.connection_mm, config.naming)
