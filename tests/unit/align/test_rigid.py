@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from align_synthetic import cisternogram_signal, make, motion, rotation, tof_signal
 
 from nvc_pipeline.align.rigid import align
 from nvc_pipeline.config import load_config
 from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.geometry.resample import resample
+from tests.unit.align.align_synthetic import cisternogram_signal, make, motion, rotation, tof_signal
 
 CONFIG = load_config().align
 PROBE = np.array(np.meshgrid([-30, 30], [-25, 25], [-12, 12])).reshape(3, -1).T.astype(float)
