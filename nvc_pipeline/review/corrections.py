@@ -1,0 +1,130 @@
+"""Corrections of traced anatomy as pure functions: a traced side in, a traced side out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nvc_pipeline.domain.anatomy import Landmark, Side, VesselClass
+from nvc_pipeline.domain.segmentation import LandmarkEstimate
+from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vessel
+from nvc_pipeline.errors import UsageError
+from nvc_pipeline.geometry import FloatArray, Points
+from nvc_pipeline.review.snap import Tube
+
+# A reader places a point to about a voxel.
+_CLICK_SD_MM = 0.3
+
+
+def clicked(point: FloatArray) -> LandmarkEstimate:
+    """Return a landmark that a reader placed."""
+    return LandmarkEstimate(Points(np.asarray(point, float)), _CLICK_SD_MM, 1.0)
+
+
+def with_nerve_path(
+    traced: TracedSide, side: Side, tube: Tube, *, detachment: FloatArray, porus: FloatArray
+) -> TracedSide:
+    """Replace the free part of the nerve by a path from the detachment point to the porus.
+
+    The attached segment is kept where there was one, and drawn to the new detachment point.
+    """
+    old = traced.nerve
+    attached = np.zeros((0, 3)) if old is None else old.attached.xyz
+    if len(attached):
+        attached = _joined(attached, np.asarray(detachment, float))
+    nerve = FacialNerve(
+        side=side,
+        free=Centreline(Points(tube.xyz), tube.radius_mm),
+        attached=Points(attached),
+        exit_point=None if old is None else old.exit_point,
+        detachment=clicked(detachment),
+        porus=clicked(porus),
+        centreline_sd_mm=tube.sd_mm,
+    )
+    return replace(traced, nerve=nerve, reason="")
+
+
+def _joined(attached: FloatArray, detachment: FloatArray) -> FloatArray:
+    """Move the corridor's end onto the detachment point, the shift fading over its length."""
+    fade = np.linspace(0.0, 1.0, len(attached))[:, None] ** 2
+    return np.asarray(attached + fade * (detachment - attached[-1]))
+
+
+def anchors(traced: TracedSide) -> dict[Landmark, FloatArray]:
+    """Return the points that the nerve's path hangs on, LPS mm."""
+    nerve = traced.nerve
+    if nerve is None:
+        return {}
+    found = {
+        Landmark.ROOT_DETACHMENT_POINT: nerve.free.points.xyz[0],
+        Landmark.PORUS: nerve.free.points.xyz[-1],
+    }
+    if nerve.exit_point is not None:
+        found[Landmark.ROOT_EXIT_POINT] = nerve.exit_point.point.xyz[0]
+    return found
+
+
+def with_vessel(traced: TracedSide, tube: Tube, name: VesselClass, *, seen_on_tof: bool | None) -> TracedSide:
+    """Add a vessel that the reader traced and named."""
+    vessel = Vessel(
+        next_vessel_id(traced), Centreline(Points(tube.xyz), tube.radius_mm), {name: 1.0}, seen_on_tof
+    )
+    return replace(traced, vessels=(*traced.vessels, vessel))
+
+
+def next_vessel_id(traced: TracedSide) -> str:
+    """Return an id that no vessel of the side has: reader1, reader2, ..."""
+    taken = {v.vessel_id for v in traced.vessels}
+    number = 1
+    while f"reader{number}" in taken:
+        number += 1
+    return f"reader{number}"
+
+
+def renamed(traced: TracedSide, vessel_id: str, name: VesselClass) -> TracedSide:
+    """Give a vessel another name (``VesselClass.VEIN`` marks it a vein)."""
+    vessel = _find(traced, vessel_id)
+    changed = replace(vessel, class_probabilities={name: 1.0})
+    return _swapped(traced, vessel_id, (changed,))
+
+
+def without_vessel(traced: TracedSide, vessel_id: str) -> TracedSide:
+    """Take a vessel away that is an artefact."""
+    _find(traced, vessel_id)
+    return _swapped(traced, vessel_id, ())
+
+
+def with_vessel_line(traced: TracedSide, vessel_id: str, tube: Tube) -> TracedSide:
+    """Give a vessel another course."""
+    vessel = _find(traced, vessel_id)
+    changed = replace(vessel, centreline=Centreline(Points(tube.xyz), tube.radius_mm))
+    return _swapped(traced, vessel_id, (changed,))
+
+
+def nearest_vessel(traced: TracedSide, point: FloatArray, reach_mm: float = 3.0) -> str | None:
+    """Return the vessel whose surface is nearest to a point, None beyond ``reach_mm``."""
+    best: tuple[float, str] | None = None
+    for vessel in traced.vessels:
+        line = vessel.centreline
+        gap = np.linalg.norm(line.points.xyz - np.asarray(point, float), axis=1) - line.radius_mm
+        if best is None or float(gap.min()) < best[0]:
+            best = (float(gap.min()), vessel.vessel_id)
+    return best[1] if best and best[0] <= reach_mm else None
+
+
+def _swapped(traced: TracedSide, vessel_id: str, by: tuple[Vessel, ...]) -> TracedSide:
+    at = next(i for i, v in enumerate(traced.vessels) if v.vessel_id == vessel_id)
+    return replace(traced, vessels=(*traced.vessels[:at], *by, *traced.vessels[at + 1 :]))
+
+
+def _find(traced: TracedSide, vessel_id: str) -> Vessel:
+    for vessel in traced.vessels:
+        if vessel.vessel_id == vessel_id:
+            return vessel
+    raise UsageError(
+        "review.no_vessel",
+        "There is no such vessel on this side",
+        where=vessel_id,
+        remedy="choose one in the table",
+    )

@@ -1,0 +1,89 @@
+"""Tubes as triangles and as labels: centrelines with radius into what is shown, saved and trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nvc_pipeline.domain.traced import Centreline, Surface
+from nvc_pipeline.geometry import FloatArray, Volume
+
+_AROUND = 14
+
+
+def tube_surface(line: Centreline) -> Surface:
+    """Return the closed surface of a tube, normals outwards, LPS mm."""
+    xyz, radius = line.points.xyz, line.radius_mm
+    u, v = _frames(line.tangents)
+    angle = 2 * np.pi * np.arange(_AROUND) / _AROUND
+    ring = np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * v[:, None]
+    wall = (xyz[:, None] + radius[:, None, None] * ring).reshape(-1, 3)
+    vertices = np.concatenate([wall, xyz[:1], xyz[-1:]])
+    caps = np.stack([-line.tangents[0], line.tangents[-1]])
+    normals = np.concatenate([ring.reshape(-1, 3), caps])
+    return Surface(vertices, _tube_faces(len(xyz)), normals)
+
+
+def _tube_faces(count: int) -> npt.NDArray[np.int64]:
+    here = np.arange(count - 1)[:, None] * _AROUND + np.arange(_AROUND)[None]
+    beside = np.arange(count - 1)[:, None] * _AROUND + np.roll(np.arange(_AROUND), -1)[None]
+    first = np.stack([here, beside, here + _AROUND], axis=-1).reshape(-1, 3)
+    second = np.stack([beside, beside + _AROUND, here + _AROUND], axis=-1).reshape(-1, 3)
+    ring, after = np.arange(_AROUND), np.roll(np.arange(_AROUND), -1)
+    start, end = count * _AROUND, count * _AROUND + 1
+    last = (count - 1) * _AROUND
+    low = np.stack([after, ring, np.full(_AROUND, start)], axis=-1)
+    high = np.stack([ring + last, after + last, np.full(_AROUND, end)], axis=-1)
+    return np.concatenate([first, second, low, high]).astype(np.int64)
+
+
+def _frames(tangent: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return two unit normals at each point that turn as little as possible along the curve."""
+    u = np.zeros_like(tangent)
+    last = np.cross(tangent[0], np.eye(3)[int(np.argmin(np.abs(tangent[0])))])
+    for index, direction in enumerate(tangent):
+        part = last - direction * float(last @ direction)
+        last = part / max(float(np.linalg.norm(part)), 1e-9)
+        u[index] = last
+    return u, np.cross(tangent, u)
+
+
+def label_surface(labels: Volume, mask: npt.NDArray[np.bool_], step: int = 1) -> Surface | None:
+    """Return the surface of a mask on the labels' grid, LPS mm; None where it is empty."""
+    from skimage.measure import marching_cubes
+
+    if not mask.any() or min(mask.shape) < 3:
+        return None
+    where = np.argwhere(mask)
+    low = np.maximum(where.min(axis=0) - 2, 0)
+    high = where.max(axis=0) + 3
+    part = mask[low[0] : high[0], low[1] : high[1], low[2] : high[2]].astype(np.float32)
+    padded = np.pad(part, 1)
+    vertices, faces, normals, _ = marching_cubes(padded, 0.5, step_size=step)
+    points = labels.affine.apply(vertices - 1 + low)
+    turned = normals @ labels.affine.direction.T
+    return Surface(np.asarray(points), faces.astype(np.int64), np.asarray(turned, dtype=np.float64))
+
+
+def draw_tube(array: npt.NDArray[np.uint8], grid: Volume, line: Centreline, value: int) -> None:
+    """Write ``value`` into ``array`` (on ``grid``) where voxel centres lie inside the tube."""
+    xyz, radius = line.points.xyz, line.radius_mm
+    spacing = float(grid.spacing_mm.min())
+    steps = max(2, int(np.ceil(line.length_mm / (spacing / 2))) + 1)
+    s = np.linspace(0, line.length_mm, steps)
+    dense = np.stack([np.interp(s, line.arc_length_mm, xyz[:, k]) for k in range(3)], axis=1)
+    wide = np.interp(s, line.arc_length_mm, radius)
+    inverse = grid.affine.inverse()
+    for point, r in zip(dense, wide, strict=True):
+        middle = inverse.apply(point)
+        reach = np.ceil(r / grid.spacing_mm).astype(int) + 1
+        low = np.maximum(np.floor(middle).astype(int) - reach, 0)
+        high = np.minimum(np.floor(middle).astype(int) + reach + 2, array.shape)
+        if np.any(high <= low):
+            continue
+        index = np.stack(
+            np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij"), -1
+        )
+        inside = np.linalg.norm(grid.affine.apply(index) - point, axis=-1) <= r
+        block = array[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+        block[inside] = value
