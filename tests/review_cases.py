@@ -113,6 +113,7 @@ def volumes(spacing: float = SPACING) -> tuple[Volume, Volume, np.ndarray]:
     ciss[ball] = 80.0
     rng = np.random.default_rng(3)
     ciss += rng.normal(0, 15, shape).astype(np.float32)
+    tof += rng.normal(0, 12, shape).astype(np.float32)
     return Volume(ciss, affine, "1.2.3"), Volume(tof, affine, "1.2.3"), labels
 
 

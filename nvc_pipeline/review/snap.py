@@ -24,9 +24,9 @@ from nvc_pipeline.trace.section import SectionSettings, refine
 from nvc_pipeline.trace.vessels import trace_vessels
 
 # Widths of the two Gaussians that tell a thin dark tube from a broad dark region, mm.
-_FINE_MM, _BROAD_MM = 0.3, 1.6
-# TOF counts as bright from this many robust standard deviations, surely at the second.
-_BRIGHT_FROM, _BRIGHT_SURE = 3.0, 7.0
+_FINE_MM, _BROAD_MM = 0.15, 1.6
+# A vessel on TOF stands out of its surroundings by at least this many robust standard deviations.
+_BRIGHT_SIGMAS = 4.0
 _MAD_TO_SD = 1.4826
 
 
@@ -87,7 +87,7 @@ def snap_vessel(
     if len(clicks) == 1:
         clicks = _both_ways(image, clicks[0], config, bright=bright)
     clicks = _checked(clicks, image)
-    fill = bright_tubes(image, clicks, config) if bright else dark_tubes(image, clicks, config)
+    fill = _tubes(image, clicks, clicks, config, bright=bright)
     rough = _through(fill, clicks, config)
     settings = SectionSettings(
         step_mm=trace.step_mm,
@@ -120,7 +120,9 @@ def vessels_about(
     )
 
 
-def dark_tubes(image: Volume, points: FloatArray, config: ReviewConfig) -> Field:
+def dark_tubes(
+    image: Volume, points: FloatArray, config: ReviewConfig, *, clicks: FloatArray | None = None
+) -> Field:
     """Return how much of each voxel near the points is filled by something darker than CSF, 0..1.
 
     CSF is the 90th percentile of the box, the tube's level the median at the points' darkest
@@ -130,24 +132,48 @@ def dark_tubes(image: Volume, points: FloatArray, config: ReviewConfig) -> Field
     values, field = _box(image, points, config.snap_margin_mm, config)
     csf = float(np.percentile(values, 90))
     fine = gaussian_filter(values, _FINE_MM / config.snap_step_mm)
-    level = min(_level_at(fine, field, points, dark=True), csf - 1e-3 * max(abs(csf), 1.0))
+    at = points if clicks is None else clicks
+    level = min(_level_at(fine, field, at, dark=True), csf - 1e-3 * max(abs(csf), 1.0))
     fill = np.clip((csf - values) / (csf - level), 0.0, 1.0)
     broad = gaussian_filter(fill, _BROAD_MM / config.snap_step_mm)
     return field.with_array(np.clip(fill - np.clip(broad - 0.4, 0.0, 1.0), 0.0, 1.0))
 
 
 def bright_tubes(
-    image: Volume, points: FloatArray, config: ReviewConfig, margin_mm: float | None = None
+    image: Volume,
+    points: FloatArray,
+    config: ReviewConfig,
+    *,
+    clicks: FloatArray | None = None,
+    margin_mm: float | None = None,
 ) -> Field:
-    """Return how surely each voxel near the points is brighter than tissue on TOF, 0..1."""
+    """Return how much of each voxel near the points a bright vessel of the TOF fills, 0..1.
+
+    Full is the level at the clicks; without clicks the 99.8th percentile of the box, and empty
+    then the 95th, which is tissue: only what outshines tissue is offered. All empty where
+    full does not stand out of the noise.
+    """
     values, field = _box(image, points, margin_mm or config.snap_margin_mm, config)
     seen = values[values != 0]
     if seen.size < 100:
         return field.with_array(np.zeros_like(values))
     middle = float(np.median(seen))
     spread = max(float(np.median(np.abs(seen - middle))) * _MAD_TO_SD, 1e-6)
-    score = (values - middle) / spread
-    return field.with_array(np.clip((score - _BRIGHT_FROM) / (_BRIGHT_SURE - _BRIGHT_FROM), 0.0, 1.0))
+    if clicks is None:
+        empty, full = (float(p) for p in np.percentile(seen, [95.0, 99.8]))
+    else:
+        fine = gaussian_filter(values, _FINE_MM / config.snap_step_mm)
+        empty, full = middle, _level_at(fine, field, clicks, dark=False)
+    if full - empty < _BRIGHT_SIGMAS * spread:
+        return field.with_array(np.zeros_like(values))
+    return field.with_array(np.clip((values - empty) / (full - empty), 0.0, 1.0))
+
+
+def _tubes(
+    image: Volume, points: FloatArray, clicks: FloatArray, config: ReviewConfig, *, bright: bool
+) -> Field:
+    make = bright_tubes if bright else dark_tubes
+    return make(image, points, config, clicks=clicks)
 
 
 def _box(
@@ -196,13 +222,7 @@ def _both_ways(image: Volume, click: FloatArray, config: ReviewConfig, *, bright
     """Return the ends of the vessel through a click: the farthest voxels joined to it, either way."""
     reach = config.vessel_reach_mm
     corners = click + reach * np.array([[-1.0, -1, -1], [1, 1, 1]])
-    if bright:
-        fill = bright_tubes(image, corners, config, margin_mm=0.5)
-    else:
-        # The corners only span the box: the tube's level comes from the click itself.
-        fill = dark_tubes(
-            image, np.concatenate([click[None], click[None] + reach, click[None] - reach]), config
-        )
+    fill = _tubes(image, corners, click[None], config, bright=bright)
     mask = np.asarray(fill.array) > 0.5
     parts, _ = label(mask, structure=np.ones((3, 3, 3)))
     centre = fill.nearest_index(click)

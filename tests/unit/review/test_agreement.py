@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import review_cases as rc
 
 from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.review.agreement import agreement, kappa
 from nvc_pipeline.review.reading import Decision, ReadingForm, SignedReading
+from tests import review_cases as rc
 
 
 def reading(case: str, reader: str, left: Grade, right: Grade = Grade.NONE) -> SignedReading:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-import review_cases as rc
-from test_records import sign
 
 from nvc_pipeline.review import audit, records
+from tests import review_cases as rc
+from tests.unit.review.test_records import sign
 
 
 @pytest.fixture

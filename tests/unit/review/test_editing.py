@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import review_cases as rc
 
 from nvc_pipeline.domain.anatomy import Grade, Side, VesselClass
 from nvc_pipeline.errors import UsageError
@@ -25,6 +24,7 @@ from nvc_pipeline.review.editing import (
     Stroke,
     painted,
 )
+from tests import review_cases as rc
 
 NAMES = [VesselClass.PICA, VesselClass.VA, VesselClass.VEIN, VesselClass.AICA]
 
@@ -158,7 +158,7 @@ def test_strokes_come_back_as_they_were_painted():
 CHILD = """
 import sys
 from pathlib import Path
-import test_editing as t
+from tests.unit.review import test_editing as t
 from nvc_pipeline.config import load_config
 from nvc_pipeline.review import records
 from nvc_pipeline.review.database import open_database
@@ -177,7 +177,7 @@ def test_kill_nine_during_editing_loses_no_step_that_was_shown(config, tmp_path)
     with open_database(config, tmp_path) as database:
         records.import_results(database, [rc.write_result(tmp_path / "a", images=False)])
     here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parents[1]), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(here.parents[2]), os.environ.get("PYTHONPATH", "")])
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(tmp_path)],
         stdout=subprocess.PIPE,

@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-import review_cases as rc
 
 from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.errors import NvcError, OutputError, UsageError
@@ -16,6 +15,7 @@ from nvc_pipeline.review.database import SQLITE_NAME, open_database
 from nvc_pipeline.review.migrations import MIGRATIONS, migrate, schema_version
 from nvc_pipeline.review.reading import Decision, ReadingForm
 from nvc_pipeline.review.worklist import worklist
+from tests import review_cases as rc
 
 
 def complete_form(grade: Grade = Grade.CONTACT, **changes) -> ReadingForm:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import review_cases as rc
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.review.reformat import (
@@ -14,6 +13,7 @@ from nvc_pipeline.review.reformat import (
     nerve_curve,
     straightened,
 )
+from tests import review_cases as rc
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,10 @@ def test_the_gap_profile_has_its_least_where_the_vessel_crosses(side):
     curve = nerve_curve(traced.nerve)
     gap = gap_profile(traced, curve)[f"{side.value}_1"]
     least = int(np.argmin(gap))
-    assert gap[least] == pytest.approx(rc.GAP[side], abs=0.12)
-    assert curve.s_mm[least] == pytest.approx(2.0, abs=0.6)
+    nerve, vessel = rc.nerve_line(side, 0.05), rc.vessel_line(side, 0.05)
+    truth = np.linalg.norm(nerve[:, None] - vessel[None], axis=2).min(1) - 0.6 - 0.65
+    assert gap[least] == pytest.approx(truth.min(), abs=0.05)
+    assert curve.s_mm[least] == pytest.approx(np.argmin(truth) * 0.05, abs=0.4)
 
 
 def test_a_mirrored_cut_swaps_left_and_right(ciss):

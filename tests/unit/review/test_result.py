@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-import review_cases as rc
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import Sides
@@ -14,6 +13,7 @@ from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.review.result import load_result, review_images, window
 from nvc_pipeline.store.nifti import save_nifti
+from tests import review_cases as rc
 
 
 @pytest.fixture

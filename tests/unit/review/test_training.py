@@ -7,8 +7,6 @@ import json
 
 import numpy as np
 import pytest
-import review_cases as rc
-from test_records import complete_form
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.errors import UsageError
@@ -16,6 +14,8 @@ from nvc_pipeline.review import audit, records
 from nvc_pipeline.review.reading import Decision
 from nvc_pipeline.review.training import export_training
 from nvc_pipeline.store.nifti import load_nifti
+from tests import review_cases as rc
+from tests.unit.review.test_records import complete_form
 
 
 def sign_edited(database, form=None, edited=True):

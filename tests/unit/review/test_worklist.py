@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-import review_cases as rc
-from test_records import complete_form, sign
 
 from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.domain.case import Sides
 from nvc_pipeline.review import records
 from nvc_pipeline.review.reading import CaseState
 from nvc_pipeline.review.worklist import WorklistFilter, neighbour, thumbnail, worklist
+from tests import review_cases as rc
+from tests.unit.review.test_records import complete_form, sign
 
 
 @pytest.fixture
