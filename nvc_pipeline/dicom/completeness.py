@@ -27,7 +27,8 @@ def check_completeness(
         return [refuse("incomplete_series", message)]
     out = _numbering(series, planes, layout)
     out += _spacing_tags(planes, layout)
-    if stated is None and not any(f.code == "ingest.instance_gap" for f in out):
+    whole_object = there == 1 and len(planes) > 1  # a multi-frame object arrives whole or truncated
+    if stated is None and not whole_object and not any(f.code == "ingest.instance_gap" for f in out):
         message = "Nothing states how many slices the series has; slices lost at an end would not show"
         out.append(note("completeness_unknown", message))
     return out

@@ -90,7 +90,7 @@ def features_of(series: Series, stack: Stack, checked: CheckedStack) -> Features
         orientations=_orientations(stack),
         planes=len(stack.planes),
         in_plane_mm=_in_plane(stack, spacing),
-        slice_mm=float(spacing[2]) if spacing is not None else frame.thickness,
+        slice_mm=_slice_mm(stack, spacing),
         coverage_mm=float(spacing[2]) * len(stack.planes) if spacing is not None else None,
         vendor_names=tuple(v for k, v in names.items() if k not in ("SeriesDescription", "ProtocolName")),
         free_text=tuple(names[k] for k in ("SeriesDescription", "ProtocolName") if k in names),
@@ -113,22 +113,40 @@ def _sequence(physics: object) -> frozenset[str]:
 
 
 def _orientations(stack: Stack) -> int:
-    """Number of clearly different plane normals."""
+    """Number of clearly different plane normals; a stray slice among many does not count.
+
+    One slice turned by mistake is the gate's to refuse; three planes of a survey are several.
+    """
     normals: list[np.ndarray] = []
+    members: list[int] = []
     for plane in stack.planes:
-        if plane.frame.orientation is None:
-            continue
-        cosines = np.asarray(plane.frame.orientation)
+        cosines = np.asarray(plane.frame.orientation or (0.0,) * 6)
         normal = np.cross(cosines[:3], cosines[3:])
-        if not any(abs(float(n @ normal)) > 0.95 for n in normals):
+        if not np.linalg.norm(normal) > 0.5:
+            continue
+        same = [n for n, other in enumerate(normals) if abs(float(other @ normal)) > 0.95]
+        if same:
+            members[same[0]] += 1
+        else:
             normals.append(normal)
-        if len(normals) > 3:
+            members.append(1)
+        if len(normals) > 8:
             break
-    return len(normals)
+    strays = sum(members) - max(members, default=0)
+    return len(normals) if strays >= 0.2 * sum(members) else min(len(normals), 1)
+
+
+def _slice_mm(stack: Stack, spacing: np.ndarray | None) -> float | None:
+    """Thickness or distance, the smaller: lost slices must not hide what a series was meant to be."""
+    known = [stack.planes[0].frame.thickness, float(spacing[2]) if spacing is not None else None]
+    sizes = [v for v in known if v is not None and v > 0]
+    return min(sizes, default=None)
 
 
 def _in_plane(stack: Stack, spacing: np.ndarray | None) -> float | None:
     if spacing is not None:
         return float(max(spacing[0], spacing[1]))
     pixel = stack.planes[0].frame.pixel_spacing
-    return None if pixel is None else float(max(pixel))
+    if pixel is None or not 0.01 < max(pixel) < 50.0:
+        return None
+    return float(max(pixel))

@@ -161,13 +161,10 @@ def _mosaic_tiles(
     """
     if "MOSAIC" not in plane["image_type"]:
         return None
-    element = dataset.get((0x0019, 0x100A))
-    count = getattr(element, "value", None)
-    if isinstance(count, bytes) and len(count) >= 2:
-        count = struct.unpack("<H", count[:2])[0]
+    count = _tile_count(dataset)
     spacing = number(dataset, "SpacingBetweenSlices")
     usable = plane["position"] and plane["orientation"] and plane["pixel_spacing"] and spacing
-    if not isinstance(count, int) or not 1 < count <= 4096 or not usable:
+    if not 1 < count <= 4096 or not usable:
         raise FileRefused("mosaic_unreadable")
     side = math.ceil(math.sqrt(count))
     rows, columns = int(pixels["rows"]) // side, int(pixels["columns"]) // side
@@ -188,30 +185,45 @@ def _mosaic_tiles(
     ]
 
 
+def _tile_count(dataset: Dataset) -> int:
+    """NumberOfImagesInMosaic, from its own element or the CSA header; 0 where neither has it."""
+    value = getattr(dataset.get((0x0019, 0x100A)), "value", None)
+    if isinstance(value, bytes) and len(value) >= 2:
+        value = struct.unpack("<H", value[:2])[0]
+    if isinstance(value, int):
+        return value
+    stated = _csa(dataset, b"NumberOfImagesInMosaic", 1)
+    return int(stated[0]) if stated and math.isfinite(stated[0]) else 0
+
+
 def _cross(a: list[float], b: list[float]) -> list[float]:
     return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 
 
-def _slice_normal(dataset: Dataset) -> list[float] | None:
-    """SliceNormalVector of the Siemens CSA image header: the way in which tiles are numbered."""
+def _csa(dataset: Dataset, name: bytes, count: int) -> list[float]:
+    """Return numbers of one tag of the Siemens CSA image header; fewer than asked where absent.
+
+    Tag: 64 bytes of name, then multiplicity, type, items (20 bytes); item: 16 bytes, the second
+    word its length, then text padded to four bytes.
+    """
     blob = getattr(dataset.get((0x0029, 0x1010)), "value", None)
-    if not isinstance(blob, bytes):
-        return None
-    at = blob.find(b"SliceNormalVector\0")
-    if at < 0:
-        return None
-    # CSA2 tag: 64 name, 4 vm, 4 vr, 4 syngo type, 4 items, 4 filler; item: 16 header, text padded to 4.
-    cursor, out = at + 84, []
-    for _ in range(3):
-        if cursor + 16 > len(blob):
-            return None
+    at = blob.find(name + b"\0") if isinstance(blob, bytes) else -1
+    out: list[float] = []
+    cursor = at + 84
+    while isinstance(blob, bytes) and at >= 0 and len(out) < count and cursor + 16 <= len(blob):
         (length,) = struct.unpack("<I", blob[cursor + 4 : cursor + 8])
         if not 0 < length <= 64:
-            return None
+            break
         word = blob[cursor + 16 : cursor + 16 + length].split(b"\0")[0]
         try:
             out.append(float(word))
         except ValueError:
-            return None
+            break
         cursor += 16 + (length + 3) // 4 * 4
-    return out if abs(math.sqrt(sum(v * v for v in out)) - 1.0) < 1e-2 else None
+    return out
+
+
+def _slice_normal(dataset: Dataset) -> list[float] | None:
+    """SliceNormalVector: the way in which the tiles are numbered."""
+    normal = _csa(dataset, b"SliceNormalVector", 3)
+    return normal if len(normal) == 3 and abs(math.hypot(*normal) - 1.0) < 1e-2 else None

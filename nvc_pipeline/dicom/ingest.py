@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nvc_pipeline.config.ingest import IngestConfig
@@ -30,6 +31,7 @@ def ingest_study(
     tof: str | None = None,
     expected_instances: Mapping[str, int] | None = None,
     workdir: Path | None = None,
+    sandbox: Sandbox | None = None,
 ) -> IngestResult:
     """Read a study and give its cisternogram and TOF as checked volumes.
 
@@ -44,6 +46,8 @@ def ingest_study(
     workdir:
         Folder that a zip is unpacked into and whose files stay; by default a temporary one, and
         the instance references of a zip then have no path.
+    sandbox:
+        Parsing children to use again, for many studies; by default new ones.
 
     Returns
     -------
@@ -65,8 +69,12 @@ def ingest_study(
     if is_nifti(source):
         if requests[SequenceRole.CISTERNOGRAPHY].empty and not _same_file(requests[SequenceRole.TOF], source):
             requests[SequenceRole.CISTERNOGRAPHY] = Request(SequenceRole.CISTERNOGRAPHY, path=source)
-        return _with_dicom([], requests, config, expected_instances or {}, workdir)
-    return _with_dicom([source], requests, config, expected_instances or {}, workdir)
+        sources = []
+    else:
+        sources = [source]
+    with contextlib.ExitStack() as stack:
+        children = sandbox or stack.enter_context(Sandbox(config))
+        return _with_dicom(sources, requests, config, expected_instances or {}, workdir, children)
 
 
 def _same_file(request: Request, source: Path) -> bool:
@@ -79,6 +87,7 @@ def _with_dicom(
     config: IngestConfig,
     expected: Mapping[str, int],
     workdir: Path | None,
+    sandbox: Sandbox,
 ) -> IngestResult:
     niftis = {r: load_input(q.path, config) for r, q in requests.items() if q.path and is_nifti(q.path)}
     outside = [
@@ -86,7 +95,7 @@ def _with_dicom(
         for r, q in requests.items()
         if q.path and r not in niftis and not any(_inside(q.path, s) for s in sources)
     ]
-    with Sandbox(config) as sandbox, tempfile.TemporaryDirectory(prefix="nvc-ingest-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="nvc-ingest-") as scratch:
         base = workdir or Path(scratch)
         readings: list[tuple[Intake, list[SeriesView], bool]] = []
         for number, source in enumerate([*sources, *outside]):
@@ -131,12 +140,12 @@ def _finish(
         chosen = choices.get(SequenceRole.CISTERNOGRAPHY)
         choice = choose(role, requests[role], views, chosen.view if chosen else None, config)
         choices[role] = choice
-        findings += list(choice.findings)
+        findings += _labelled(role, choice.findings)
         if choice.view is None or blocked:
             continue
         intake, keep = owner[id(choice.view)]
         made = assemble(choice.view.checked, intake, sandbox, config, choice.view.resolution)
-        findings += list(made.findings)
+        findings += _labelled(role, made.findings)
         if made.volume is not None:
             volumes[role] = made.volume
             sources[role] = source_of(choice.view.checked, intake, keep)
@@ -151,6 +160,12 @@ def _finish(
         sources.get(SequenceRole.CISTERNOGRAPHY),
         sources.get(SequenceRole.TOF),
     )
+
+
+def _labelled(role: SequenceRole, findings: Iterable[Finding]) -> list[Finding]:
+    """Say which of the two volumes a finding is about."""
+    word = "TOF" if role is SequenceRole.TOF else "Cisternogram"
+    return [f.model_copy(update={"message": f"{word}: {f.message}"}) for f in findings]
 
 
 def _records(

@@ -127,6 +127,8 @@ def _step_refusal(steps: FloatArray, ordered: Sequence[Plane], config: IngestCon
     near = steps < max(config.spacing_accept_mm, config.spacing_accept_fraction * typical)
     if near.any():
         return refuse("duplicate_position", f"{int(near.sum())} places hold more than one slice")
+    if biggest < 1.5 * typical:
+        typical = float(steps.mean())  # the median of a sawtooth is one of its teeth
     deviation = np.abs(steps - typical) / typical
     if deviation.max() <= config.spacing_flag_fraction:
         return None
@@ -152,15 +154,11 @@ def _residual_findings(
     along = float(np.abs(residual @ normal).max())
     accept = max(config.spacing_accept_mm, config.spacing_accept_fraction * spacing)
     flag = config.spacing_flag_fraction * spacing
-    if drift > config.orientation_tolerance:
-        angle = float(np.degrees(np.arctan(drift)))
-        return [
-            refuse(
-                "sheared_stack", f"The slices are shifted sideways, by {angle:.2f} degrees: a tilted gantry"
-            )
-        ]
     if lateral > max(accept, flag):
         return [refuse("uneven_position", f"Slices are shifted sideways by up to {lateral:.3f} mm")]
+    if drift > config.orientation_tolerance:
+        angle = float(np.degrees(np.arctan(drift)))
+        return [refuse("sheared_stack", f"The stack leans by {angle:.2f} degrees: a tilted gantry")]
     if along > max(accept, flag):
         return [refuse("uneven_spacing", f"Slice positions miss even spacing by up to {along:.3f} mm")]
     worst = max(along, lateral, float(np.abs(steps - np.median(steps)).max()) / 2)

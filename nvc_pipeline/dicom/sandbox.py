@@ -100,11 +100,21 @@ def _stream(stream: IO[bytes] | None) -> IO[bytes]:
 class Sandbox:
     """A few parsing children and the buffer that they write voxels into.
 
-    Use it as a context manager; arrays made by :meth:`array` outlive it.
+    Use it as a context manager; arrays made by :meth:`decode` outlive it.
+
+    Parameters
+    ----------
+    config:
+        Limits and number of children; of those given later (:meth:`scan`), only the limits that
+        travel with a request count.
+    reuse:
+        The children serve many studies: arrays are then copied out of the buffer, which is used
+        again.
     """
 
-    def __init__(self, config: IngestConfig) -> None:
+    def __init__(self, config: IngestConfig, *, reuse: bool = False) -> None:
         self._config = config
+        self._reuse = reuse
         self._salt = os.urandom(16).hex()
         self._children: dict[int, _Child] = {}
         self._deaths = 0
@@ -237,10 +247,14 @@ class Sandbox:
     ) -> tuple[npt.NDArray[Any], list[dict[str, Any]]]:
         """Decode jobs (see :func:`nvc_pipeline.dicom.pixels.decode_file`) into a new array of ``shape``."""
         size = int(np.prod(shape)) * dtype.itemsize
+        if self._reuse:
+            self._used = 0
         offset = -(-self._used // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         self._used = offset + size
-        os.ftruncate(self._buffer, self._used)
+        if os.fstat(self._buffer).st_size < self._used:
+            os.ftruncate(self._buffer, self._used)
         request = {**self._base("decode"), "shape": list(shape), "dtype": dtype.str, "offset": offset}
         answers = self._spread(list(jobs), request, "jobs")
         view = mmap.mmap(self._buffer, size, offset=offset)
-        return np.frombuffer(view, dtype).reshape(shape), answers
+        array = np.frombuffer(view, dtype).reshape(shape)
+        return (array.copy() if self._reuse else array), answers

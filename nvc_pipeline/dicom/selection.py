@@ -98,6 +98,8 @@ def choose(
             v for v in candidates if v.series.first.study_uid == cisternogram.series.first.study_uid
         ]
     fit = [v for v in candidates if not v.refused]
+    # A reformat without a telling word beside the acquisition it was made from: the acquisition.
+    fit = [v for v in fit if v.original] or fit
     if len(fit) == 1:
         return Choice(fit[0], "used", fit[0].findings)
     if len(fit) > 1:

@@ -65,12 +65,10 @@ class Series:
 def is_derived(image_type: Sequence[str]) -> bool:
     r"""Tell whether ImageType says that the pixels are computed from other images.
 
-    ``DERIVED\PRIMARY`` alone does not: several vendors write it for plain filtered images.
+    ``DERIVED`` alone does not: vendors write it for filtered images, and tools for defaced or
+    recompressed ones. Such a series is judged by its physics and flagged if used.
     """
-    words = set(image_type[2:])
-    return bool(words & _DERIVED_WORDS) or (
-        len(image_type) > 1 and image_type[0] == "DERIVED" and image_type[1] == "SECONDARY"
-    )
+    return bool(set(image_type[2:]) & _DERIVED_WORDS)
 
 
 def group_series(instances: Iterable[InstanceHeader]) -> tuple[Series, ...]:

@@ -53,6 +53,11 @@ class SeriesView:
         return any(f.severity is Severity.ERROR for f in self.findings)
 
     @property
+    def original(self) -> bool:
+        """True unless ImageType says that the images were processed."""
+        return self.stack.planes[0].frame.image_type[:1] != ("DERIVED",)
+
+    @property
     def voxel_mm(self) -> tuple[float, float, float] | None:
         """Stored voxel sides; None when the gate found no grid."""
         if self.checked.layout is None:
@@ -73,6 +78,9 @@ def view_series(intake: Intake, config: IngestConfig, expected: Mapping[str, int
         if verdict.disagreement:
             message = f"A name says {verdict.disagreement}, the physics {verdict.role.value}: physics decides"
             fitness.append(warn("name_disagrees", message))
+        if stack.planes[0].frame.image_type[:1] == ("DERIVED",):
+            message = "ImageType says DERIVED: the images may have been processed after acquisition"
+            fitness.append(warn("derived_type", message))
         paths = frozenset(str(intake.path_of(i)) for i in series.instances)
         views.append(SeriesView(series, stack, checked, verdict, resolution, tuple(fitness), paths))
     return views
