@@ -70,11 +70,13 @@ class VesselTraceConfig(Section):
 
     seed_probability: float = Field(gt=0, lt=1)
     grow_probability: float = Field(gt=0, lt=1)
+    noise_floor: float = Field(ge=0, lt=1)
     class_smoothing_mm: float = Field(gt=0)
     min_length_mm: float = Field(gt=0)
     min_voxels: int = Field(ge=1)
     prune_radii: float = Field(ge=0)
     prune_floor_mm: float = Field(ge=0)
+    bridge_mm: float = Field(gt=0)
     tangent_mm: float = Field(gt=0)
     max_gap_mm: float = Field(gt=0)
     max_turn_deg: float = Field(gt=0, lt=180)

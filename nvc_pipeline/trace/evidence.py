@@ -50,13 +50,16 @@ class Evidence:
         """Return the probability of a structure, None where it was not looked for."""
         return self.probability.get(structure)
 
-    def vessel_total(self) -> Field:
-        """Return the probability of any vessel, clipped to 1."""
+    def vessel_total(self, floor: float) -> Field:
+        """Return the probability of any vessel, clipped to 1.
+
+        Probabilities below ``floor`` add nothing: the tails of six classes would add up.
+        """
         total = np.zeros(self.shape, dtype=np.float32)
         for structure in VESSELS:
             field = self.probability.get(structure)
             if field is not None:
-                total += field.array
+                total += np.where(field.array >= floor, field.array, 0.0).astype(np.float32)
         return Field.of(np.clip(total, 0.0, 1.0), self.affine)
 
 

@@ -8,11 +8,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.trace import VesselTraceConfig
+from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.trace.curve import arc_length, drop_repeats, end_direction
+from nvc_pipeline.trace.curve import arc_length, at_length, drop_repeats, end_direction
+from nvc_pipeline.trace.evidence import VESSELS
 
 # Below this gap the vector between two ends says nothing about direction.
 _NO_GAP_MM = 1.0
+_TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
 
 
 @dataclass(frozen=True)
@@ -72,20 +75,21 @@ def join_cost(
 
     Gap, turn and logarithm of the radii's ratio each count as a part of their limit; two
     fragments that the network names differently and surely cost ``other_class_penalty`` more.
+    Vertebral and basilar artery run on into each other and are two vessels all the same.
     """
     gap = _place(two, two_start) - _place(one, one_start)
     distance = float(np.linalg.norm(gap))
-    leave = end_direction(one.xyz, config.tangent_mm, at_start=one_start)
-    arrive = -end_direction(two.xyz, config.tangent_mm, at_start=two_start)
-    turns = [_angle(leave, arrive)]
-    if distance > _NO_GAP_MM:
-        turns += [_angle(leave, gap), _angle(arrive, gap)]
-    turn = max(turns)
+    leave = _direction(one, one_start, config.tangent_mm)
+    arrive = -_direction(two, two_start, config.tangent_mm)
+    # Over a gap a smooth bend turns half before and half behind it.
+    turn = max(_angle(leave, gap), _angle(arrive, gap)) if distance > _NO_GAP_MM else _angle(leave, arrive)
     ratio = _end_radius(one, one_start) / max(_end_radius(two, two_start), 1e-6)
     spread = abs(float(np.log(max(ratio, 1e-6)))) / float(np.log(config.max_radius_ratio))
     if turn > config.max_turn_deg or spread > 1.0 or distance > config.max_gap_mm:
         return None
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
+    if unlike > 0.5 and {int(np.argmax(one.votes)), int(np.argmax(two.votes))} == _TRUNKS:
+        return None
     cost = distance / config.max_gap_mm + turn / config.max_turn_deg + spread
     total = cost + config.other_class_penalty * unlike
     return total if total < 2.0 else None
@@ -94,6 +98,20 @@ def join_cost(
 def _angle(a: FloatArray, b: FloatArray) -> float:
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(np.degrees(np.arccos(np.clip(float(a @ b) / norm, -1.0, 1.0)))) if norm > 1e-9 else 0.0
+
+
+def _direction(fragment: Fragment, at_start: bool, span_mm: float) -> FloatArray:
+    """Return the direction in which the fragment leaves its end.
+
+    The last radius is left out where the fragment is long enough: thinning bends it to the
+    junction or the corner of a broken end.
+    """
+    line = fragment.xyz if at_start else fragment.xyz[::-1]
+    s = arc_length(line)
+    skip = min(_end_radius(fragment, at_start), 1.0)
+    if float(s[-1]) > skip + span_mm:
+        line = np.concatenate([at_length(line, skip)[None], line[s > skip]])
+    return end_direction(line, span_mm, at_start=True)
 
 
 def _place(fragment: Fragment, at_start: bool) -> FloatArray:

@@ -140,7 +140,7 @@ def _edge_shift(
     shift = t[best] + _PROFILE_STEP_MM * (half - profile[row, best]) / rise
     swing = profile.max(axis=1) - profile.min(axis=1)
     clear = np.isfinite(distance[row, best]) & (swing >= config.min_contrast * levels.contrast)
-    foreign = evidence.vessel_total().array
+    foreign = evidence.vessel_total(config.foreign_probability / 4).array
     for structure in (Structure.FACIAL_NERVE, Structure.VESTIBULOCOCHLEAR_NERVE):
         field = evidence.get(structure)
         if field is not None:

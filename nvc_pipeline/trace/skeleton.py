@@ -6,6 +6,7 @@ and it raises on the small skeletons (one voxel, one junction) that broken segme
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,6 +130,28 @@ def prune(
         shortest = min(twigs, key=lambda b: _length(b) * voxel_mm)
         kept = [b for b in kept if b is not shortest]
         kept = _dissolve(kept)
+
+
+def without_bridges(found: list[Branch], voxel_mm: float, longest_mm: float) -> list[Branch]:
+    """Leave out short branches between two junctions of three: tubes that touch share them.
+
+    The four ends that are left are paired later by direction and calibre, across the gap.
+    """
+    ends = Counter(node for b in found for node in (b.start, b.end) if node is not None)
+    bridges = [
+        b
+        for b in found
+        if b.start is not None
+        and b.end is not None
+        and b.start != b.end
+        and ends[b.start] == 3
+        and ends[b.end] == 3
+        and _length(b) * voxel_mm <= longest_mm
+    ]
+    # Two bridges in a row are no crossing of two tubes.
+    nodes = Counter(node for b in bridges for node in (b.start, b.end))
+    lone = {id(b) for b in bridges if nodes[b.start] == 1 and nodes[b.end] == 1}
+    return [b for b in found if id(b) not in lone]
 
 
 def _length(branch: Branch) -> float:

@@ -17,7 +17,7 @@ from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.joining import Fragment, join, without_doubles
 from nvc_pipeline.trace.section import SectionSettings, refine
-from nvc_pipeline.trace.skeleton import Branch, branches, prune
+from nvc_pipeline.trace.skeleton import Branch, branches, prune, without_bridges
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 # Below this many voxels a part of another class inside a vessel is a slip of the classifier.
@@ -56,7 +56,7 @@ class VesselFields:
 
 def vessel_fields(evidence: Evidence, config: VesselTraceConfig) -> VesselFields:
     """Return what the tracing of vessels works on."""
-    total = evidence.vessel_total()
+    total = evidence.vessel_total(config.noise_floor)
     smoothed = []
     for structure in VESSELS:
         field = evidence.get(structure)
@@ -138,6 +138,7 @@ def _class_fragments(
         mask = np.pad(parts[box] == part, 1)
         origin = np.array([s.start for s in box]) - 1
         found = prune(branches(mask), mask, voxel, config.prune_radii, config.prune_floor_mm)
+        found = without_bridges(found, voxel, config.bridge_mm)
         distance = distance_transform_edt(mask) * voxel
         for branch in found:
             fragment = _fragment(branch, distance, origin, n, fields, evidence, config)
@@ -163,8 +164,13 @@ def _fragment(
     s = arc_length(xyz)
     line = resample(xyz, _ROUGH_STEP_MM)
     radius = np.interp(arc_length(line), s, inner)
-    votes = _votes(line, fields)
-    return Fragment(line, radius, votes, frozenset({n}))
+    whole = Fragment(line, radius, _votes(line, fields), frozenset({n}))
+    if branch.start is not None and branch.end is not None:
+        return whole
+    own = _own_field(whole, fields)
+    free = (branch.start is None, branch.end is None)
+    line, radius = _let_out(whole, own, free)
+    return Fragment(line, radius, whole.votes, whole.members)
 
 
 def _votes(xyz: FloatArray, fields: VesselFields) -> FloatArray:
@@ -190,20 +196,22 @@ def _finish(fragment: Fragment, fields: VesselFields, config: VesselTraceConfig)
     if fragment.length_mm < _ROUGH_STEP_MM:
         return None
     own = _own_field(fragment, fields)
-    line, radius = _let_out(fragment, own)
-    tube = refine(line, radius, own, settings(config))
+    tube = refine(fragment.xyz, fragment.radius_mm, own, settings(config))
     if len(tube.xyz) < 4:
         return None
     votes = _votes(tube.xyz, fields)
     return TracedTube(tube.xyz, tube.radius_mm, votes, float(fields.total.sample(tube.xyz).mean()))
 
 
-def _let_out(fragment: Fragment, own: Field) -> tuple[FloatArray, FloatArray]:
-    """Carry both ends on as far as the tube goes on: thinning ends about a radius inside it."""
+def _let_out(fragment: Fragment, own: Field, free: tuple[bool, bool]) -> tuple[FloatArray, FloatArray]:
+    """Carry free ends (start, end) on as far as the tube goes: thinning ends about a radius inside it."""
     xyz, radius = fragment.xyz, fragment.radius_mm
     if np.allclose(xyz[0], xyz[-1]):
         return xyz, radius
-    for _ in range(2):
+    for wanted in free:
+        if not wanted:
+            xyz, radius = xyz[::-1], radius[::-1]
+            continue
         out = end_direction(xyz, 2.0, at_start=True)
         reach = np.arange(1, int(np.ceil((float(radius[0]) + 0.5) / _LET_OUT_MM)) + 1) * _LET_OUT_MM
         more = xyz[0] + reach[:, None] * out
