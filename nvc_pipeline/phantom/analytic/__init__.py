@@ -1,0 +1,1 @@
+"""The analytic family: surfaces and tubes by formula, signal by tissue constants."""
