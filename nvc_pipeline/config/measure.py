@@ -32,9 +32,56 @@ class GradeConfig(Section):
     deviation_sigmas: float = Field(gt=0)
 
 
+class FitConfig(Section):
+    """The fit of tubes and of the pontine surface to the voxels. Brightness is in units of fluid."""
+
+    psf_fwhm_voxels: float = Field(gt=0)
+    psf_log_sd: float = Field(gt=0)
+    dark_brightness: float = Field(ge=0, lt=1)
+    dark_brightness_sd: float = Field(gt=0)
+    fluid_gradient: float = Field(gt=0)
+    curve_step_mm: float = Field(gt=0)
+    knot_mm: float = Field(gt=0)
+    shift_mm: float = Field(gt=0)
+    bend_mm: float = Field(gt=0)
+    radius_mm: float = Field(gt=0)
+    radius_step_mm: float = Field(gt=0)
+    flattening: float = Field(gt=0)
+    flattening_step: float = Field(gt=0)
+    sheet_knot_mm: float = Field(gt=0)
+    sheet_bend_mm: float = Field(gt=0)
+    sheet_half_length_mm: float = Field(gt=0)
+    sheet_half_width_mm: float = Field(gt=0)
+    reach_mm: float = Field(gt=0)
+    reach_voxels: float = Field(gt=0)
+    end_margin_mm: float = Field(ge=0)
+    vessel_window_mm: float = Field(gt=0)
+    passes: int = Field(ge=1)
+    iterations: int = Field(ge=1)
+    damping: float = Field(gt=0)
+    step_limit_mm: float = Field(gt=0)
+    step_stop_mm: float = Field(gt=0)
+    robust_sigmas: float = Field(gt=0)
+    noise_floor: float = Field(gt=0)
+    foreign_sigmas: float = Field(gt=0)
+    foreign_reach_voxels: float = Field(ge=0)
+    contrast_to_noise_min: float = Field(gt=0)
+
+
+class IntervalConfig(Section):
+    """How uncertainty is propagated."""
+
+    draws: int = Field(ge=20)
+    seed: int
+    covariance_scale: float = Field(gt=0)
+    model_sd_mm: float = Field(ge=0)
+
+
 class MeasureConfig(Section):
     """All that turns traced anatomy into millimetres and grades."""
 
     zones: ZoneConfig
     grades: GradeConfig
+    fit: FitConfig
+    interval: IntervalConfig
     report_vessels_within_mm: float = Field(gt=0)

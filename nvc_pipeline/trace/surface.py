@@ -1,0 +1,293 @@
+"""Sub-voxel surfaces: nerve, vessels and pons fitted together to the cisternogram's voxels.
+
+The scene is bright fluid with a slow gradient, in which tubes (vessels, then the nerve) and
+a patch of the pons displace the fluid. Each voxel is a blurred mixture; the blur is a
+Gaussian whose width follows the acquired voxel and is itself fitted within a prior. Fit by
+damped least squares with an analytic Jacobian; the covariance is that of the estimate, with
+the noise estimated from the residuals and the correlation of interpolated voxels allowed for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+
+from nvc_pipeline.config.measure import FitConfig
+from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.trace.blur import quadrature
+from nvc_pipeline.trace.roi import Voxels
+from nvc_pipeline.trace.sheet import Sheet
+from nvc_pipeline.trace.tube import Tube
+
+_FWHM_PER_SIGMA = 2.354820045
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is fitted together: tubes in the order in which they displace, and the pons if near."""
+
+    tubes: tuple[Tube, ...]
+    sheet: Sheet | None
+
+    @property
+    def parts(self) -> tuple[Tube | Sheet, ...]:
+        """Tubes, then the sheet."""
+        return self.tubes if self.sheet is None else (*self.tubes, self.sheet)
+
+    @property
+    def head(self) -> int:
+        """Number of parameters before the geometry: fluid (4), one brightness a part, log blur."""
+        return 5 + len(self.parts)
+
+    def slices(self) -> list[slice]:
+        """Return where each part's geometry lies among the parameters."""
+        ends = np.cumsum([self.head, *(part.size for part in self.parts)])
+        return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+@dataclass(frozen=True)
+class SceneFit:
+    """The fitted scene.
+
+    ``parameters`` (P,) and ``covariance`` (P, P) in the order of :class:`Scene`; brightness is
+    in units of ``fluid``, lengths in mm. ``noise`` is the residual's standard deviation in
+    units of fluid; ``contrast_to_noise`` that of the first tube's fluid contrast;
+    ``resolved`` tells whether intervals from it may be believed, else ``reason`` why not.
+    """
+
+    scene: Scene
+    parameters: FloatArray
+    covariance: FloatArray
+    fluid: float
+    noise: float
+    misfit: float
+    voxels: int
+    resolved: bool
+    reason: str
+
+    def geometry(self, part: int) -> FloatArray:
+        """Return the geometry parameters of one part."""
+        return self.parameters[self.scene.slices()[part]]
+
+    def brightness(self, part: int) -> float:
+        """Return the brightness of one part, in units of fluid."""
+        return float(self.parameters[4 + part])
+
+    def contrast_to_noise(self, part: int) -> float:
+        """Return (fluid - part) / noise."""
+        return (float(self.parameters[0]) - self.brightness(part)) / max(self.noise, 1e-9)
+
+    def draws(self, count: int, seed: int, scale: float = 1.0) -> FloatArray:
+        """Return ``count`` parameter sets from the estimate's normal distribution, (count, P).
+
+        Antithetic pairs, so that means carry little sampling noise.
+        """
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.clip(values, 0.0, None))
+        half = np.random.default_rng(seed).standard_normal((count // 2, len(values)))
+        return self.parameters + scale * np.concatenate([half, -half]) @ root.T
+
+
+def blur_sigmas(volume: Volume, config: FitConfig) -> FloatArray:
+    """Return the standard deviation of the point-spread function along each image axis, mm."""
+    return volume.resolution_mm * config.psf_fwhm_voxels / _FWHM_PER_SIGMA
+
+
+def correlation_factor(volume: Volume) -> float:
+    """Return how many stored voxels share one independent sample; 1 where nothing was interpolated."""
+    return float(np.prod(volume.resolution_mm / volume.spacing_mm))
+
+
+class _Model:
+    """Intensities and their Jacobian at chosen voxels."""
+
+    def __init__(self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray) -> None:
+        self.scene, self.xyz = scene, xyz
+        self.sigma, self.shifts, self.weights = quadrature(
+            blur_sigmas(volume, config), volume.affine.direction
+        )
+        self.middle = xyz.mean(axis=0)
+        self.span = max(float(np.abs(xyz - self.middle).max()), 1.0)
+
+    def fractions(self, p: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+        """Return fraction (N, parts), derivative by log sigma (N, parts), Jacobians [(N, size)]."""
+        scene, n = self.scene, len(self.xyz)
+        values = np.zeros((n, len(scene.parts)))
+        by_sigma = np.zeros_like(values)
+        jacobians = [np.zeros((n, part.size)) for part in scene.parts]
+        stretch = float(np.exp(p[scene.head - 1]))
+        for shift, weight in zip(self.shifts, self.weights, strict=True):
+            at = self.xyz + shift * stretch
+            for i, (part, where) in enumerate(zip(scene.parts, scene.slices(), strict=True)):
+                value, jacobian, sigma = part.fraction(p[where], at, self.sigma * stretch)
+                values[:, i] += weight * value
+                by_sigma[:, i] += weight * sigma
+                jacobians[i] += weight * jacobian
+        return values, by_sigma, jacobians
+
+    def __call__(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the modelled brightness (N,) and its Jacobian (N, P)."""
+        scene = self.scene
+        values, by_sigma, jacobians = self.fractions(p)
+        ramp = np.concatenate([np.ones((len(self.xyz), 1)), (self.xyz - self.middle) / self.span], axis=1)
+        fluid = ramp @ p[:4]
+        out = np.zeros((len(self.xyz), len(p)))
+        free = np.ones(len(self.xyz))
+        free_by = np.zeros_like(out)
+        model = fluid.copy()
+        for i, (part_slice, jacobian) in enumerate(zip(scene.slices(), jacobians, strict=True)):
+            # A part can take only what the parts before it have left free.
+            crowded = values[:, i] > free
+            share = np.where(crowded, free, values[:, i])
+            by = np.zeros_like(out)
+            by[:, part_slice] = jacobian
+            by[:, scene.head - 1] = by_sigma[:, i]
+            by[crowded] = free_by[crowded]
+            contrast = p[4 + i] - fluid
+            model += share * contrast
+            out += by * contrast[:, None]
+            out[:, 4 + i] += share
+            free = free - share
+            free_by -= by
+        out[:, :4] += ramp * free[:, None]
+        return model, out
+
+
+def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -> SceneFit:
+    """Fit a scene to the voxels chosen for it.
+
+    Parameters
+    ----------
+    volume:
+        The cisternogram, in its own grid.
+    scene:
+        Parts with their reference geometry.
+    voxels:
+        What :func:`nvc_pipeline.trace.roi.choose` chose.
+    config:
+        Priors, limits, iterations.
+
+    Returns
+    -------
+    SceneFit
+        ``resolved`` is False, with a reason, where there is no fluid around, the contrast is
+        lost in noise, or the model can't explain the voxels.
+    """
+    start = _start(scene, voxels, config)
+    if voxels.fluid <= 0 or len(voxels.xyz) < 2 * scene.head:
+        empty = np.zeros((len(start), len(start)))
+        return SceneFit(scene, start, empty, 1.0, 1.0, 0.0, len(voxels.xyz), False, "no_fluid")
+    data = voxels.values / voxels.fluid
+    keep = np.ones(len(data), dtype=bool)
+    p, covariance, noise, misfit = start, np.eye(len(start)), 1.0, 1.0
+    for _ in range(config.passes):
+        model = _Model(scene, volume, config, voxels.xyz[keep])
+        p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation_factor(volume))
+        misfit = float(np.std(residual) / max(noise, 1e-9))
+        everywhere = (data - _Model(scene, volume, config, voxels.xyz)(p)[0]) / max(noise, config.noise_floor)
+        again = ~_foreign(everywhere, voxels, volume, config)
+        if np.array_equal(again, keep) or np.count_nonzero(again) < 4 * scene.head:
+            break
+        keep = again
+    reason = _doubt(scene, p, noise, config)
+    return SceneFit(
+        scene, p, covariance, voxels.fluid, noise, misfit, int(keep.sum()), not reason, reason
+    )
+
+
+def _start(scene: Scene, voxels: Voxels, config: FitConfig) -> FloatArray:
+    head = np.zeros(scene.head)
+    head[0] = 1.0
+    head[4 : 4 + len(scene.parts)] = config.dark_brightness
+    return np.concatenate([head, *(part.start for part in scene.parts)])
+
+
+def _prior(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
+    size = scene.slices()[-1].stop
+    parts = len(scene.parts)
+    sds = [0.3, *[config.fluid_gradient] * 3, *[config.dark_brightness_sd] * parts, config.psf_log_sd]
+    means = [1.0, 0.0, 0.0, 0.0, *[config.dark_brightness] * parts, 0.0]
+    rows = [np.eye(scene.head, size) / np.asarray(sds)[:, None]]
+    targets = [np.asarray(means) / np.asarray(sds)]
+    for part, where in zip(scene.parts, scene.slices(), strict=True):
+        a, t = part.prior()
+        wide = np.zeros((len(a), size))
+        wide[:, where] = a
+        rows.append(wide)
+        targets.append(t)
+    return np.concatenate(rows), np.concatenate(targets)
+
+
+def _solve(
+    model: _Model, data: FloatArray, p: FloatArray, scene: Scene, config: FitConfig, correlation: float
+) -> tuple[FloatArray, FloatArray, float, FloatArray]:
+    """Damped Gauss-Newton with Cauchy-like weights; returns p, covariance, noise, residual."""
+    rows, targets = _prior(scene, config)
+    damping = config.damping
+    value, jacobian = model(p)
+    residual = data - value
+    # The geometry's misfit is no noise yet: begin with the robust spread and let it fall.
+    noise = _spread(residual, config)
+    for _ in range(config.iterations):
+        weight = _weights(residual / noise, config) / (noise**2 * correlation)
+        prior_residual = targets - rows @ p
+        normal = (jacobian * weight[:, None]).T @ jacobian + rows.T @ rows
+        gradient = jacobian.T @ (weight * residual) + rows.T @ prior_residual
+        step = np.asarray(cho_solve(cho_factor(normal + damping * np.diag(np.diag(normal))), gradient))
+        geometry = step[scene.head :]
+        largest = float(np.abs(geometry).max())
+        step *= min(1.0, config.step_limit_mm / max(largest, 1e-9))
+        trial = p + step
+        new_value, new_jacobian = model(trial)
+        new_residual = data - new_value
+        before = _cost(residual, noise, correlation, config) + float(prior_residual @ prior_residual)
+        after = _cost(new_residual, noise, correlation, config) + float(np.sum((targets - rows @ trial) ** 2))
+        if after > before * (1 + 1e-9):
+            damping = min(max(damping, 1e-3) * 8.0, 1e4)
+            if damping >= 1e4:
+                break
+            continue
+        damping *= 0.2
+        p, jacobian, residual = trial, new_jacobian, new_residual
+        noise = _spread(residual, config)
+        if largest < config.step_stop_mm:
+            break
+    weight = _weights(residual / noise, config) / (noise**2 * correlation)
+    normal = (jacobian * weight[:, None]).T @ jacobian + rows.T @ rows
+    covariance = np.asarray(cho_solve(cho_factor(normal), np.eye(len(p))))
+    return p, covariance, noise, residual
+
+
+def _weights(z: FloatArray, config: FitConfig) -> FloatArray:
+    return 1.0 / (1.0 + (z / config.robust_sigmas) ** 2)
+
+
+def _cost(residual: FloatArray, noise: float, correlation: float, config: FitConfig) -> float:
+    k = config.robust_sigmas
+    return float(np.sum(k**2 * np.log1p((residual / (noise * k)) ** 2)) / correlation)
+
+
+def _spread(residual: FloatArray, config: FitConfig) -> float:
+    return max(1.4826 * float(np.median(np.abs(residual))), config.noise_floor)
+
+
+def _foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
+    """Tell which voxels hold something that the scene has not: too dark by far, and their neighbours."""
+    from scipy.spatial import cKDTree
+
+    seeds = voxels.xyz[z < -config.foreign_sigmas]
+    if len(seeds) == 0:
+        return np.zeros(len(z), dtype=bool)
+    reach = config.foreign_reach_voxels * float(volume.resolution_mm.max())
+    distance, _ = cKDTree(seeds).query(voxels.xyz, distance_upper_bound=reach)
+    return np.asarray(np.isfinite(distance))
+
+
+def _doubt(scene: Scene, p: FloatArray, noise: float, config: FitConfig) -> str:
+    for i, _ in enumerate(scene.parts):
+        if (p[0] - p[4 + i]) / max(noise, 1e-9) < config.contrast_to_noise_min:
+            return "contrast_lost_in_noise"
+    return ""

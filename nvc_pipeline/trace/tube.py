@@ -1,0 +1,184 @@
+"""A generalised cylinder that can be fitted: a reference curve moved by splines.
+
+The parameters of a tube of K spline coefficients are, in order, K displacements along the
+first normal, K along the second (mm), K radii (mm), and, if it may flatten, K cosine and K
+sine coefficients of the relative radius at twice the angle (an ellipse to first order).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.interpolate import BSpline, CubicSpline
+from scipy.spatial import cKDTree
+
+from nvc_pipeline.config.measure import FitConfig
+from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.trace.blur import tube_fraction
+
+_MIN_RADIUS_MM = 0.1
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A tube of given parameters: axis points (M, 3), radius (M,), flattening (M, 2)."""
+
+    points: FloatArray
+    radius: FloatArray
+    flattening: FloatArray
+
+
+def resample_curve(xyz: FloatArray, radius: FloatArray, step_mm: float) -> tuple[FloatArray, FloatArray]:
+    """Resample a polyline and its radii evenly by arc length; at least 5 points."""
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xyz, axis=0), axis=1))])
+    keep = np.concatenate([[True], np.diff(arc) > 1e-9])
+    arc, xyz, radius = arc[keep], xyz[keep], radius[keep]
+    n = max(5, round(arc[-1] / step_mm) + 1)
+    s = np.linspace(0.0, arc[-1], n)
+    curve = CubicSpline(arc, xyz)(s) if len(arc) > 3 else np.stack([np.interp(s, arc, c) for c in xyz.T], 1)
+    return np.asarray(curve), np.interp(s, arc, radius)
+
+
+def bspline_basis(x: FloatArray, count: int) -> FloatArray:
+    """Return ``count`` cubic B-splines over the range of ``x`` at ``x``, shape (len(x), count)."""
+    inner = np.linspace(x[0], x[-1], count - 2)
+    step = inner[1] - inner[0] if len(inner) > 1 else 1.0
+    knots = np.concatenate([inner[0] - step * np.arange(3, 0, -1), inner, inner[-1] + step * np.arange(1, 4)])
+    return np.asarray(BSpline.design_matrix(np.clip(x, inner[0], inner[-1]), knots, 3).toarray())
+
+
+def parallel_frames(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return tangents and two normals, each (M, 3), carried along the curve without twist."""
+    tangent = np.gradient(points, axis=0)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
+    first = np.empty_like(tangent)
+    seed = np.eye(3)[int(np.argmin(np.abs(tangent[0])))]
+    for i, t in enumerate(tangent):
+        seed = seed - t * (seed @ t)
+        seed = seed / np.linalg.norm(seed)
+        first[i] = seed
+    return tangent, first, np.cross(tangent, first)
+
+
+class Tube:
+    """One tube near its reference curve.
+
+    Parameters
+    ----------
+    points, radius:
+        Reference axis (M, 3) LPS mm, evenly spaced, and radius (M,) mm.
+    config:
+        Knot spacing and the widths of the smoothness priors.
+    can_flatten:
+        Whether the section may be elliptic.
+    """
+
+    def __init__(self, points: FloatArray, radius: FloatArray, config: FitConfig, can_flatten: bool) -> None:
+        self.reference = points
+        self.reference_radius = radius
+        self.arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        self.step = float(self.arc[-1] / (len(points) - 1))
+        self.count = max(4, round(self.arc[-1] / config.knot_mm) + 3)
+        self.basis = bspline_basis(self.arc, self.count)
+        self.tangent, self.first, self.second = parallel_frames(points)
+        self.can_flatten = can_flatten
+        self.size = self.count * (5 if can_flatten else 3)
+        self.config = config
+
+    @cached_property
+    def start(self) -> FloatArray:
+        """Parameters of the reference itself, shape (size,)."""
+        start = np.zeros(self.size)
+        fitted, *_ = np.linalg.lstsq(self.basis, self.reference_radius, rcond=None)
+        start[2 * self.count : 3 * self.count] = np.maximum(fitted, _MIN_RADIUS_MM)
+        return start
+
+    def prior(self) -> tuple[FloatArray, FloatArray]:
+        """Return rows A and targets t of the pseudo-observations ``A p = t`` of unit variance."""
+        k, c = self.count, self.config
+        bend = np.diff(np.eye(k), 2, axis=0)
+        slope = np.diff(np.eye(k), axis=0)
+        middle = float(np.median(self.reference_radius))
+        spreads = [(c.bend_mm, c.shift_mm), (c.bend_mm, c.shift_mm), (0.0, c.radius_mm)]
+        rows, targets = [], []
+        for block, (second, zeroth) in enumerate(spreads + [(0.0, c.flattening)] * (2 * self.can_flatten)):
+            centre = middle if block == 2 else 0.0
+            smooth = bend / second if second else slope / (c.radius_step_mm if block == 2 else c.flattening_step)
+            for part, target in ((smooth, 0.0), (np.eye(k) / zeroth, centre / zeroth)):
+                wide = np.zeros((len(part), self.size))
+                wide[:, block * k : (block + 1) * k] = part
+                rows.append(wide)
+                targets.append(np.full(len(part), target))
+        return np.concatenate(rows), np.concatenate(targets)
+
+    def place(self, p: FloatArray) -> Placed:
+        """Return the tube of parameters ``p``; ``p`` may have leading axes, which are kept."""
+        k = self.count
+        along = p[..., :k] @ self.basis.T
+        across = p[..., k : 2 * k] @ self.basis.T
+        points = self.reference + along[..., None] * self.first + across[..., None] * self.second
+        radius = np.maximum(p[..., 2 * k : 3 * k] @ self.basis.T, _MIN_RADIUS_MM)
+        if self.can_flatten:
+            bent = np.stack([p[..., 3 * k : 4 * k] @ self.basis.T, p[..., 4 * k :] @ self.basis.T], axis=-1)
+        else:
+            bent = np.zeros((*radius.shape, 2))
+        return Placed(points, radius, bent)
+
+    def radius_towards(self, placed: Placed, index: FloatArray, unit: FloatArray) -> FloatArray:
+        """Return the radius at axis points ``index`` in the directions ``unit`` (N, 3), mm."""
+        cosine, sine = self._double_angle(index, unit)
+        bend = placed.flattening[..., index, 0] * cosine + placed.flattening[..., index, 1] * sine
+        return np.asarray(placed.radius[..., index] * (1.0 + bend))
+
+    def _double_angle(self, index: FloatArray, unit: FloatArray) -> tuple[FloatArray, FloatArray]:
+        x = np.sum(unit * self.first[index], axis=-1)
+        y = np.sum(unit * self.second[index], axis=-1)
+        norm = np.maximum(x**2 + y**2, 1e-12)
+        return (x**2 - y**2) / norm, 2 * x * y / norm
+
+    def locate(self, placed: Placed, voxels: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return for each voxel the nearest axis index, the fraction of a step beyond it, the distance."""
+        _, index = cKDTree(placed.points).query(voxels)
+        index = np.asarray(index)
+        ahead = np.gradient(placed.points, axis=0)
+        step = np.linalg.norm(ahead, axis=1)
+        unit = ahead / step[:, None]
+        shift = np.sum((voxels - placed.points[index]) * unit[index], axis=1)
+        inside = np.clip(shift, -step[index], step[index])
+        inside = np.where((index == 0) & (inside < 0), 0.0, inside)
+        inside = np.where((index == len(step) - 1) & (inside > 0), 0.0, inside)
+        foot = placed.points[index] + inside[:, None] * unit[index]
+        return index, inside / step[index], voxels - foot
+
+    def beyond_end(self, placed: Placed, voxels: FloatArray, margin_mm: float) -> FloatArray:
+        """Tell which voxels have their nearest axis point within ``margin_mm`` of an end."""
+        _, index = cKDTree(placed.points).query(voxels)
+        rim = int(np.ceil(margin_mm / self.step))
+        return np.asarray((index < rim) | (index >= len(placed.points) - rim))
+
+    def fraction(self, p: FloatArray, voxels: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the blurred fraction (N,), its Jacobian (N, size) and derivative by log sigma (N,)."""
+        placed, k = self.place(p), self.count
+        index, beyond, offset = self.locate(placed, voxels)
+        distance = np.sqrt(np.sum(offset**2, axis=1) + 1e-12)
+        unit = offset / distance[:, None]
+        other = np.clip(index + np.sign(beyond).astype(int), 0, len(self.arc) - 1)
+        basis = self.basis[index] + np.abs(beyond)[:, None] * (self.basis[other] - self.basis[index])
+        mean_radius = np.maximum(basis @ p[2 * k : 3 * k], _MIN_RADIUS_MM)
+        radius = mean_radius
+        cosine = sine = np.zeros_like(distance)
+        if self.can_flatten:
+            cosine, sine = self._double_angle(index, unit)
+            stretch = 1.0 + cosine * (basis @ p[3 * k : 4 * k]) + sine * (basis @ p[4 * k :])
+            radius = mean_radius * np.maximum(stretch, 0.2)
+        value, by_distance, by_radius = tube_fraction(distance, radius, sigma)
+        jacobian = np.empty((len(voxels), self.size))
+        jacobian[:, :k] = -(by_distance * np.sum(unit * self.first[index], axis=1))[:, None] * basis
+        jacobian[:, k : 2 * k] = -(by_distance * np.sum(unit * self.second[index], axis=1))[:, None] * basis
+        jacobian[:, 2 * k : 3 * k] = (by_radius * radius / mean_radius)[:, None] * basis
+        if self.can_flatten:
+            jacobian[:, 3 * k : 4 * k] = (by_radius * mean_radius * cosine)[:, None] * basis
+            jacobian[:, 4 * k :] = (by_radius * mean_radius * sine)[:, None] * basis
+        return value, jacobian, -(distance * by_distance + radius * by_radius)
