@@ -1,0 +1,1 @@
+"""Measurement against analytic truth."""

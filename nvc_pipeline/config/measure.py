@@ -28,6 +28,7 @@ class GradeConfig(Section):
     pons_indentation_mm: float = Field(gt=0)
     pons_indentation_sigmas: float = Field(gt=0)
     nerve_area_ratio: float = Field(gt=0, lt=1)
+    area_ratio_sigmas: float = Field(gt=0)
     deviation_mm: float = Field(gt=0)
     deviation_sigmas: float = Field(gt=0)
 
@@ -56,6 +57,14 @@ class FitConfig(Section):
     reach_voxels: float = Field(gt=0)
     end_margin_mm: float = Field(ge=0)
     vessel_window_mm: float = Field(gt=0)
+    vessel_window_max_mm: float = Field(gt=0)
+    vessel_beyond_mm: float = Field(ge=0)
+    follow_gap_mm: float = Field(gt=0)
+    neighbour_mm: float = Field(gt=0)
+    neighbours_max: int = Field(ge=0)
+    root_overlap_mm: float = Field(ge=0)
+    sheet_until_mm: float
+    profile_mm: float = Field(gt=0)
     passes: int = Field(ge=1)
     iterations: int = Field(ge=1)
     damping: float = Field(gt=0)
@@ -75,6 +84,41 @@ class IntervalConfig(Section):
     seed: int
     covariance_scale: float = Field(gt=0)
     model_sd_mm: float = Field(ge=0)
+    radius_model_sd_mm: float = Field(ge=0)
+
+
+class DeformationConfig(Section):
+    """Windows along the nerve for thinning, displacement and dent."""
+
+    section_near_mm: float = Field(gt=0)
+    reference_from_mm: float = Field(gt=0)
+    reference_to_mm: float = Field(gt=0)
+    ratio_model_sd: float = Field(ge=0)
+    deviation_window_mm: float = Field(gt=0)
+    deviation_window_small_mm: float = Field(gt=0)
+    deviation_reach_mm: float = Field(gt=0)
+    deviation_points: int = Field(ge=4)
+    natural_curvature_sd_mm: float = Field(ge=0)
+    dent_radius_mm: float = Field(gt=0)
+    dent_core_mm: float = Field(gt=0)
+    dent_model_sd_mm: float = Field(ge=0)
+
+
+class PatternConfig(Section):
+    """From contacts to a pattern."""
+
+    local_mm: float = Field(gt=0)
+    loop_arm_mm: float = Field(gt=0)
+    loop_turn_deg: float = Field(gt=0, le=180)
+    sandwich_apart_mm: float = Field(gt=0)
+    sandwich_angle_deg: float = Field(gt=0, le=180)
+
+
+class ScoreConfig(Section):
+    """Weights 0 to 100 of none, proximity, contact, indentation, deviation by zone."""
+
+    susceptible: tuple[float, float, float, float, float]
+    distal: tuple[float, float, float, float, float]
 
 
 class MeasureConfig(Section):
@@ -84,4 +128,12 @@ class MeasureConfig(Section):
     grades: GradeConfig
     fit: FitConfig
     interval: IntervalConfig
+    deformation: DeformationConfig
+    pattern: PatternConfig
+    score: ScoreConfig
+    calibre_min_voxels: float = Field(gt=0)
+    coarse_margin_mm: float = Field(ge=0)
+    traced_gap_sd_mm: float = Field(gt=0)
+    landmark_sd_max_mm: float = Field(gt=0)
+    cistern_margin_mm: float = Field(gt=0)
     report_vessels_within_mm: float = Field(gt=0)

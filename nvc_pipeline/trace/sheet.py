@@ -80,7 +80,7 @@ class Sheet:
 
     def local(self, xyz: FloatArray) -> FloatArray:
         """Return LPS points in the patch's own axes (along, across, outwards), mm."""
-        return (xyz - self.centre) @ self.axes.T
+        return np.asarray((xyz - self.centre) @ self.axes.T)
 
     def to_lps(self, local: FloatArray) -> FloatArray:
         """Return points of the patch's axes in LPS mm."""
@@ -112,7 +112,9 @@ class Sheet:
         """Return rows A and targets t of pseudo-observations ``A p = t`` of unit variance."""
         bend = self._bending() / self.config.sheet_bend_mm
         stay = np.eye(self.size) / self.config.shift_mm
-        return np.concatenate([bend, stay]), np.concatenate([np.zeros(len(bend)), self.start / self.config.shift_mm])
+        return np.concatenate([bend, stay]), np.concatenate(
+            [np.zeros(len(bend)), self.start / self.config.shift_mm]
+        )
 
     def distance(self, p: FloatArray, xyz: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the signed distance (N,) of LPS points, positive outside, and its Jacobian (N, size)."""

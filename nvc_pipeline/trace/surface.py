@@ -9,6 +9,7 @@ the noise estimated from the residuals and the correlation of interpolated voxel
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class Scene:
     def slices(self) -> list[slice]:
         """Return where each part's geometry lies among the parameters."""
         ends = np.cumsum([self.head, *(part.size for part in self.parts)])
-        return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class SceneFit:
         values, vectors = np.linalg.eigh(self.covariance)
         root = vectors * np.sqrt(np.clip(values, 0.0, None))
         half = np.random.default_rng(seed).standard_normal((count // 2, len(values)))
-        return self.parameters + scale * np.concatenate([half, -half]) @ root.T
+        return np.asarray(self.parameters + scale * np.concatenate([half, -half]) @ root.T)
 
 
 def blur_sigmas(volume: Volume, config: FitConfig) -> FloatArray:
@@ -185,7 +186,9 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
     p, covariance, noise, misfit = start, np.eye(len(start)), 1.0, 1.0
     for _ in range(config.passes):
         model = _Model(scene, volume, config, voxels.xyz[keep])
-        p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation_factor(volume))
+        p, covariance, noise, residual = _solve(
+            model, data[keep], p, scene, config, correlation_factor(volume)
+        )
         misfit = float(np.std(residual) / max(noise, 1e-9))
         everywhere = (data - _Model(scene, volume, config, voxels.xyz)(p)[0]) / max(noise, config.noise_floor)
         again = ~_foreign(everywhere, voxels, volume, config)
@@ -193,9 +196,7 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
             break
         keep = again
     reason = _doubt(scene, p, noise, config)
-    return SceneFit(
-        scene, p, covariance, voxels.fluid, noise, misfit, int(keep.sum()), not reason, reason
-    )
+    return SceneFit(scene, p, covariance, voxels.fluid, noise, misfit, int(keep.sum()), not reason, reason)
 
 
 def _start(scene: Scene, voxels: Voxels, config: FitConfig) -> FloatArray:

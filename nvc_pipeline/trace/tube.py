@@ -105,7 +105,9 @@ class Tube:
         rows, targets = [], []
         for block, (second, zeroth) in enumerate(spreads + [(0.0, c.flattening)] * (2 * self.can_flatten)):
             centre = middle if block == 2 else 0.0
-            smooth = bend / second if second else slope / (c.radius_step_mm if block == 2 else c.flattening_step)
+            smooth = (
+                bend / second if second else slope / (c.radius_step_mm if block == 2 else c.flattening_step)
+            )
             for part, target in ((smooth, 0.0), (np.eye(k) / zeroth, centre / zeroth)):
                 wide = np.zeros((len(part), self.size))
                 wide[:, block * k : (block + 1) * k] = part
@@ -158,7 +160,9 @@ class Tube:
         rim = int(np.ceil(margin_mm / self.step))
         return np.asarray((index < rim) | (index >= len(placed.points) - rim))
 
-    def fraction(self, p: FloatArray, voxels: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def fraction(
+        self, p: FloatArray, voxels: FloatArray, sigma: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the blurred fraction (N,), its Jacobian (N, size) and derivative by log sigma (N,)."""
         placed, k = self.place(p), self.count
         index, beyond, offset = self.locate(placed, voxels)

@@ -1,0 +1,154 @@
+"""The distance between a vessel's surface and the nerve, along the nerve, for many draws at once.
+
+From the start of zone Z3 on (s > -1 mm) it is from tube to tube; on the attached segment
+before it is from the vessel to the strip of the pontine surface within the corridor's half
+width of the segment's path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nvc_pipeline.config.measure import MeasureConfig
+from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.measure.refine import NervePath, Refined
+from nvc_pipeline.trace.sheet import Sheet
+from nvc_pipeline.trace.tube import Placed
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Signed gap along the nerve.
+
+    ``arc`` (M,) mm from the root detachment point; ``gap`` (D, M) mm, row 0 the estimate and
+    the others draws; ``on_vessel`` (D, M) index of the nearest vessel axis point;
+    ``on_nerve`` (D, M, 3) nearest point of the nerve's or the pons's surface, LPS mm;
+    ``free`` (M,) whether this is the tube and not the corridor.
+    """
+
+    arc: FloatArray
+    gap: FloatArray
+    on_vessel: IntArray
+    on_nerve: FloatArray
+    free: FloatArray
+    vessel: Placed
+
+    def nearest(self) -> IntArray:
+        """Return for each row the index along the nerve of the smallest gap, shape (D,)."""
+        return np.asarray(np.argmin(self.gap, axis=1))
+
+
+def gap_profile(refined: Refined, path: NervePath, parameters: FloatArray, config: MeasureConfig) -> Profile:
+    """Return the gap along the nerve for every row of ``parameters`` (D, P).
+
+    Raises
+    ------
+    ValueError
+        If neither the nerve nor the pons is part of the scene.
+    """
+    slices = refined.fit.scene.slices()
+    vessel = refined.tube(0).place(parameters[:, slices[0]])
+    pieces = []
+    if refined.nerve is not None:
+        pieces.append(_along_tube(refined, vessel, parameters[:, slices[refined.nerve]], config))
+    if refined.sheet is not None and refined.fit.scene.sheet is not None:
+        piece = _along_sheet(
+            refined.fit.scene.sheet, vessel, path, parameters[:, slices[refined.sheet]], config
+        )
+        pieces.insert(0, piece)
+    if not pieces:
+        msg = "the scene holds neither nerve nor pons"
+        raise ValueError(msg)
+    arc, gap, on_vessel, on_nerve, free = (np.concatenate(p, axis=a) for p, a in _join(pieces))
+    return Profile(arc, gap, on_vessel.astype(np.int64), on_nerve, free, vessel)
+
+
+def _join(pieces: list[tuple[FloatArray, ...]]) -> list[tuple[list[FloatArray], int]]:
+    return [([piece[k] for piece in pieces], 0 if k in (0, 4) else 1) for k in range(5)]
+
+
+def _along_tube(
+    refined: Refined, vessel: Placed, geometry: FloatArray, config: MeasureConfig
+) -> tuple[FloatArray, ...]:
+    assert refined.nerve is not None
+    tube = refined.tube(refined.nerve)
+    nerve = tube.place(geometry)
+    rough = _distances(nerve.points[:1], vessel.points[:1])[0].min(axis=1) - nerve.radius[0]
+    free = refined.nerve_arc > config.zones.detachment_from_mm
+    use = np.flatnonzero(free & (rough < rough[free].min() + config.fit.profile_mm))
+    distance = _distances(nerve.points[:, use], vessel.points) - vessel.radius[:, None, :]
+    index = np.argmin(distance, axis=2)
+    towards = np.take_along_axis(vessel.points, index[..., None], axis=1) - nerve.points[:, use]
+    length = np.maximum(np.linalg.norm(towards, axis=2), 1e-9)
+    unit = towards / length[..., None]
+    cosine = np.sum(unit * tube.first[use], axis=2)
+    sine = np.sum(unit * tube.second[use], axis=2)
+    square = np.maximum(cosine**2 + sine**2, 1e-9)
+    bend = nerve.flattening[:, use, 0] * (cosine**2 - sine**2) / square
+    bend = bend + nerve.flattening[:, use, 1] * 2 * cosine * sine / square
+    own = nerve.radius[:, use] * (1.0 + bend)
+    gap = length - own - np.take_along_axis(vessel.radius, index, axis=1)
+    surface = nerve.points[:, use] + unit * own[..., None]
+    return refined.nerve_arc[use], gap, index, surface, np.ones(len(use), dtype=bool)
+
+
+def _along_sheet(
+    sheet: Sheet, vessel: Placed, path: NervePath, geometry: FloatArray, config: MeasureConfig
+) -> tuple[FloatArray, ...]:
+    attached = np.flatnonzero(path.arc <= config.zones.detachment_from_mm)[
+        :: max(1, round(0.2 / config.fit.curve_step_mm))
+    ]
+    local = sheet.local(path.points[attached])
+    inside = sheet.inside(local, -0.2)
+    if not np.any(inside):
+        return _nothing(len(geometry))
+    attached, local = attached[inside], local[inside]
+    half = config.zones.corridor_half_width_mm
+    across = np.linspace(-half, half, 13)
+    xy = local[:, None, :2] + across[None, :, None] * np.array([0.0, 1.0])
+    height = (geometry @ sheet.basis(xy.reshape(-1, 2)).T).reshape(len(geometry), len(attached), len(across))
+    flat = np.broadcast_to(xy, (*height.shape, 2))
+    ground = sheet.to_lps(np.concatenate([flat, height[..., None]], axis=-1))
+    rows, m, w = height.shape
+    distance = _distances(ground.reshape(rows, m * w, 3), vessel.points)
+    # An axis below the surface is deeper than touching: its distance counts as negative.
+    axis = sheet.local(vessel.points)
+    below = axis[..., 2] < np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry)
+    signed = np.where(below[:, None, :], -distance, distance) - vessel.radius[:, None, :]
+    index = np.argmin(signed, axis=2).reshape(rows, m, w)
+    gap = signed.min(axis=2).reshape(rows, m, w)
+    best = np.argmin(gap, axis=2)[..., None]
+    on_nerve = np.take_along_axis(ground.reshape(rows, m, w, 3), best[..., None], axis=2)[:, :, 0]
+    return (
+        path.arc[attached],
+        np.take_along_axis(gap, best, axis=2)[..., 0],
+        np.take_along_axis(index, best, axis=2)[..., 0],
+        on_nerve,
+        np.zeros(len(attached), dtype=bool),
+    )
+
+
+def _nothing(rows: int) -> tuple[FloatArray, ...]:
+    return (
+        np.zeros(0),
+        np.zeros((rows, 0)),
+        np.zeros((rows, 0), int),
+        np.zeros((rows, 0, 3)),
+        np.zeros(0, bool),
+    )
+
+
+def _basis_at(sheet: Sheet, local: FloatArray) -> FloatArray:
+    return sheet.basis(local[..., :2].reshape(-1, 2)).reshape(*local.shape[:2], -1)
+
+
+def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return pairwise distances (D, M, N) of (D, M, 3) and (D, N, 3)."""
+    square = np.sum(a**2, axis=2)[:, :, None] + np.sum(b**2, axis=2)[:, None, :]
+    square -= 2.0 * np.matmul(a, b.transpose(0, 2, 1))
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))

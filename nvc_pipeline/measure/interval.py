@@ -1,0 +1,58 @@
+"""From draws of the fitted geometry to a value with a 95 % interval."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from nvc_pipeline.config.measure import IntervalConfig
+from nvc_pipeline.domain.case import Measure
+from nvc_pipeline.geometry import FloatArray
+
+Z95 = 1.959963984540054
+
+
+def unbiased(estimate: float, draws: FloatArray) -> float:
+    """Take off the bias that a smallest or largest of noisy values has.
+
+    A parametric bootstrap: the draws scatter about the estimate as the estimate does about
+    the truth, so their mean's shift from it is the estimate's own shift.
+    """
+    return float(2.0 * estimate - draws.mean())
+
+
+def normal_measure(value: float, sd: float) -> Measure:
+    """Return value and value +- 1.96 sd."""
+    return Measure.of(value, value - Z95 * sd, value + Z95 * sd)
+
+
+def total_sd(draws: FloatArray, config: IntervalConfig, extra_sd: float = 0.0) -> float:
+    """Return the calibrated standard deviation: the draws', the model's and an extra one."""
+    spread = float(draws.std()) * config.covariance_scale
+    return float(np.sqrt(spread**2 + config.model_sd_mm**2 + extra_sd**2))
+
+
+def quantile_measure(
+    estimate: float,
+    draws: FloatArray,
+    config: IntervalConfig,
+    *,
+    floor: float | None = None,
+    ceiling: float | None = None,
+) -> Measure:
+    """Return the estimate with the draws' 2.5 and 97.5 % quantiles, widened by the calibration.
+
+    The interval always holds the estimate, and is cut to ``floor`` and ``ceiling``.
+    """
+    low, high = np.quantile(draws, [0.025, 0.975])
+    low = min(estimate + (low - estimate) * config.covariance_scale, estimate)
+    high = max(estimate + (high - estimate) * config.covariance_scale, estimate)
+    bottom = -np.inf if floor is None else floor
+    top = np.inf if ceiling is None else ceiling
+    value, low, high = (float(np.clip(v, bottom, top)) for v in (estimate, low, high))
+    return Measure.of(value, low, high)
+
+
+def probability_below(limit: float, value: float, sd: float) -> float:
+    """Return P(x <= limit) for x normal about ``value``."""
+    return float(ndtr((limit - value) / max(sd, 1e-6)))

@@ -1,0 +1,89 @@
+"""How the touching vessels lie to the nerve: single, tandem, sandwich, loop or multiple.
+
+After Park 2008, what imaging can show of it; arachnoid and perforator types can't be imaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from nvc_pipeline.config.measure import PatternConfig
+from nvc_pipeline.domain.anatomy import Grade, Pattern
+from nvc_pipeline.domain.case import Contact
+from nvc_pipeline.domain.traced import Vessel
+from nvc_pipeline.geometry import FloatArray
+
+
+def pattern_of(
+    contacts: Sequence[Contact], vessels: Sequence[Vessel], tau_mm: float, config: PatternConfig
+) -> Pattern:
+    """Return the pattern of a side from its contacts and all its traced vessels.
+
+    Tandem: a vessel presses on one that touches the nerve. Sandwich: two vessels touch from
+    opposite directions, near each other. Loop: one vessel touches with its bend. Vessels that
+    continue one another (parent and branch) do not make a tandem.
+    """
+    touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
+    if not touching:
+        return Pattern.NONE
+    by_name = {v.vessel_id: v for v in vessels}
+    if any(_pressed(by_name[c.vessel_id], c, vessels, tau_mm, config) for c in touching):
+        return Pattern.TANDEM
+    if len(touching) == 1:
+        only = touching[0]
+        return Pattern.LOOP if _bends(by_name[only.vessel_id], only, config) else Pattern.SINGLE
+    for i, a in enumerate(touching):
+        for b in touching[:i]:
+            if _opposite(a, b, by_name, config):
+                return Pattern.SANDWICH
+    return Pattern.MULTIPLE
+
+
+def _pressed(
+    first: Vessel, contact: Contact, vessels: Sequence[Vessel], tau: float, config: PatternConfig
+) -> bool:
+    at = np.asarray(contact.nearest_on_vessel_lps_mm)
+    line = first.centreline
+    local = np.linalg.norm(line.points.xyz - at, axis=1) <= config.local_mm + line.radius_mm
+    if not np.any(local):
+        return False
+    for second in vessels:
+        kin = second.vessel_id in (first.vessel_id, first.parent) or second.parent == first.vessel_id
+        if kin or (second.parent is not None and second.parent == first.parent):
+            continue
+        distance, j = cKDTree(second.centreline.points.xyz).query(line.points.xyz[local])
+        gap = distance - second.centreline.radius_mm[j] - line.radius_mm[local]
+        if float(gap.min()) <= tau:
+            return True
+    return False
+
+
+def _bends(vessel: Vessel, contact: Contact, config: PatternConfig) -> bool:
+    at = np.asarray(contact.nearest_on_vessel_lps_mm)
+    line = vessel.centreline
+    nearest = int(np.argmin(np.linalg.norm(line.points.xyz - at, axis=1)))
+    arc = line.arc_length_mm
+    tangent = line.tangents
+    before = int(np.argmin(np.abs(arc - (arc[nearest] - config.loop_arm_mm))))
+    after = int(np.argmin(np.abs(arc - (arc[nearest] + config.loop_arm_mm))))
+    turn = np.degrees(np.arccos(np.clip(tangent[before] @ tangent[after], -1.0, 1.0)))
+    return bool(turn >= config.loop_turn_deg)
+
+
+def _opposite(a: Contact, b: Contact, vessels: dict[str, Vessel], config: PatternConfig) -> bool:
+    s_a, s_b = a.arc_length_mm.value, b.arc_length_mm.value
+    if s_a is None or s_b is None or abs(s_a - s_b) > config.sandwich_apart_mm:
+        return False
+    angle = np.degrees(np.arccos(np.clip(_towards(a, vessels) @ _towards(b, vessels), -1.0, 1.0)))
+    return bool(angle >= config.sandwich_angle_deg)
+
+
+def _towards(contact: Contact, vessels: dict[str, Vessel]) -> FloatArray:
+    """Return the direction from the nerve to the vessel's axis: it stays defined where surfaces meet."""
+    at = np.asarray(contact.nearest_on_nerve_lps_mm)
+    axis = vessels[contact.vessel_id].centreline.points.xyz
+    arrow = axis[int(np.argmin(np.linalg.norm(axis - at, axis=1)))] - at
+    return np.asarray(arrow / max(float(np.linalg.norm(arrow)), 1e-9))

@@ -1,0 +1,214 @@
+"""Which shapes are fitted together for one vessel, and the fit, remembered by its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from threading import Lock
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from nvc_pipeline.config.measure import FitConfig, MeasureConfig
+from nvc_pipeline.domain.traced import FacialNerve, TracedSide, Vessel
+from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.trace.roi import Voxels, choose
+from nvc_pipeline.trace.sheet import Sheet
+from nvc_pipeline.trace.surface import Scene, SceneFit, fit_scene
+from nvc_pipeline.trace.tube import Tube, resample_curve
+
+_REMEMBERED = 64
+_memory: OrderedDict[bytes, SceneFit] = OrderedDict()
+_lock = Lock()
+
+
+@dataclass(frozen=True)
+class NervePath:
+    """The nerve as one curve: attached part (s < 0), then free part (s >= 0).
+
+    ``points`` (M, 3) evenly spaced, ``arc`` (M,) with 0 at the root detachment point,
+    ``radius`` (M,) mm (on the attached part that of the free nerve's beginning).
+    """
+
+    points: FloatArray
+    arc: FloatArray
+    radius: FloatArray
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The scene of one vessel, fitted.
+
+    ``vessel`` is part 0. ``nerve`` is the nerve's part with ``nerve_arc`` its arc length, or
+    None where the vessel is only near the attached segment. ``neighbours`` maps the names of
+    other vessels in the scene to their parts.
+    """
+
+    fit: SceneFit
+    nerve: int | None
+    nerve_arc: FloatArray
+    sheet: int | None
+    neighbours: dict[str, int]
+
+    def tube(self, part: int) -> Tube:
+        """Return a part that is a tube."""
+        return self.fit.scene.tubes[part]
+
+
+def nerve_path(nerve: FacialNerve, step_mm: float) -> NervePath:
+    """Join the attached and the free part; s = 0 at the first point of the free part."""
+    free, radius = resample_curve(nerve.free.points.xyz, nerve.free.radius_mm, step_mm)
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(free, axis=0), axis=1))])
+    attached = nerve.attached.xyz
+    if len(attached) < 2:
+        return NervePath(free, arc, radius)
+    on_pons, _ = resample_curve(attached, np.ones(len(attached)), step_mm)
+    back = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(on_pons[::-1], axis=0), axis=1))])[::-1]
+    keep = np.linalg.norm(on_pons - free[0], axis=1) > 0.5 * step_mm
+    before = -(back[keep] + np.linalg.norm(on_pons[-1] - free[0]) if len(back) else back[keep])
+    return NervePath(
+        np.concatenate([on_pons[keep], free]),
+        np.concatenate([before, arc]),
+        np.concatenate([np.full(int(keep.sum()), radius[0]), radius]),
+    )
+
+
+def coarse_gap(vessel: Vessel, path: NervePath) -> tuple[FloatArray, FloatArray]:
+    """Return for each vessel point the traced surface distance to the nerve's path, and its s."""
+    distance, index = cKDTree(path.points).query(vessel.centreline.points.xyz)
+    # On the pons the corridor is a surface: the path itself lies on it, so no nerve radius there.
+    own = np.where(path.arc[index] < 0, 0.0, path.radius[index])
+    return distance - own - vessel.centreline.radius_mm, path.arc[index]
+
+
+def refine_vessel(
+    traced: TracedSide, vessel: Vessel, path: NervePath, cisternogram: Volume, config: MeasureConfig
+) -> Refined:
+    """Fit one vessel with what lies beside it.
+
+    Parameters
+    ----------
+    traced, vessel:
+        The side and one of its vessels, LPS mm.
+    path:
+        From :func:`nerve_path`.
+    cisternogram:
+        In its own grid.
+
+    Returns
+    -------
+    Refined
+        The same inputs give the same fit from memory.
+    """
+    fit = config.fit
+    gap, s = coarse_gap(vessel, path)
+    nearest = int(np.argmin(gap))
+    curve, radius, window = _window(vessel, nearest, gap, fit)
+    tubes = [Tube(curve, radius, fit, can_flatten=False)]
+    neighbours: dict[str, int] = {}
+    for other in _neighbours(traced, vessel, window, fit):
+        tube = _clip(other, window, fit)
+        if tube is not None:
+            neighbours[other.vessel_id] = len(tubes)
+            tubes.append(tube)
+    nerve_part, nerve_arc = None, np.zeros(0)
+    near_tube = cKDTree(curve).query(path.points[path.arc >= 0])[0].min() < fit.vessel_window_mm + 1.0
+    if near_tube:
+        use = path.arc >= -fit.root_overlap_mm
+        nerve_part, nerve_arc = len(tubes), path.arc[use]
+        tubes.append(Tube(path.points[use], path.radius[use], fit, can_flatten=True))
+    sheet = _sheet(traced, path, float(s[nearest]), fit)
+    scene = Scene(tuple(tubes), sheet)
+    voxels = choose(cisternogram, scene.tubes, sheet, traced.pons, fit)
+    done = _remembered(cisternogram, scene, voxels, fit)
+    return Refined(done, nerve_part, nerve_arc, None if sheet is None else len(tubes), neighbours)
+
+
+def _window(
+    vessel: Vessel, nearest: int, gap: FloatArray, config: FitConfig
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    line = vessel.centreline
+    arc = line.arc_length_mm
+    # All that may touch in one run, and enough beyond it to set the direction.
+    first = last = nearest
+    while first > 0 and gap[first - 1] < config.follow_gap_mm:
+        first -= 1
+    while last < len(gap) - 1 and gap[last + 1] < config.follow_gap_mm:
+        last += 1
+    low = max(arc[first] - config.vessel_beyond_mm, arc[nearest] - config.vessel_window_max_mm)
+    high = min(arc[last] + config.vessel_beyond_mm, arc[nearest] + config.vessel_window_max_mm)
+    low, high = (
+        min(low, arc[nearest] - config.vessel_window_mm),
+        max(high, arc[nearest] + config.vessel_window_mm),
+    )
+    use = (arc >= low) & (arc <= high)
+    if np.count_nonzero(use) < 2:
+        use = np.ones(len(arc), dtype=bool)
+    curve, radius = resample_curve(line.points.xyz[use], line.radius_mm[use], config.curve_step_mm)
+    return curve, radius, curve
+
+
+def _neighbours(traced: TracedSide, vessel: Vessel, window: FloatArray, config: FitConfig) -> list[Vessel]:
+    found: list[tuple[float, Vessel]] = []
+    tree = cKDTree(window)
+    for other in traced.vessels:
+        if other.vessel_id == vessel.vessel_id:
+            continue
+        distance, _ = tree.query(other.centreline.points.xyz)
+        clearance = float((distance - other.centreline.radius_mm).min())
+        if clearance < config.neighbour_mm:
+            found.append((clearance, other))
+    return [other for _, other in sorted(found, key=lambda f: f[0])[: config.neighbours_max]]
+
+
+def _clip(vessel: Vessel, window: FloatArray, config: FitConfig) -> Tube | None:
+    line = vessel.centreline
+    distance, _ = cKDTree(window).query(line.points.xyz)
+    near = np.flatnonzero(distance < line.radius_mm + config.neighbour_mm + config.reach_mm)
+    if len(near) < 2:
+        return None
+    use = slice(int(near[0]), int(near[-1]) + 1)
+    curve, radius = resample_curve(line.points.xyz[use], line.radius_mm[use], config.curve_step_mm)
+    return Tube(curve, radius, config, can_flatten=False)
+
+
+def _sheet(traced: TracedSide, path: NervePath, s: float, config: FitConfig) -> Sheet | None:
+    attached = path.arc <= 0
+    if traced.pons is None or s > config.sheet_until_mm or np.count_nonzero(path.arc < 0) < 5:
+        return None
+    at = int(np.argmin(np.abs(path.arc[attached] - min(s, -1.0))))
+    points = path.points[attached]
+    low, high = max(at - 10, 0), min(at + 10, len(points) - 1)
+    try:
+        return Sheet(
+            traced.pons,
+            points[at],
+            points[high] - points[low],
+            config.sheet_half_length_mm,
+            config.sheet_half_width_mm,
+            config,
+        )
+    except ValueError:
+        return None
+
+
+def _remembered(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -> SceneFit:
+    """Fit, or return the fit of the very same inputs: an edit elsewhere costs nothing here."""
+    digest = hashlib.blake2b(config.model_dump_json().encode(), digest_size=16)
+    for array in (volume.affine.matrix, volume.resolution_mm, voxels.xyz, voxels.values):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for part in scene.parts:
+        digest.update(part.start.tobytes())
+        digest.update((part.reference if isinstance(part, Tube) else part.axes).tobytes())
+    key = digest.digest()
+    with _lock:
+        if key in _memory:
+            _memory.move_to_end(key)
+            return replace(_memory[key], scene=scene)
+    done = fit_scene(volume, scene, voxels, config)
+    with _lock:
+        _memory[key] = done
+        while len(_memory) > _REMEMBERED:
+            _memory.popitem(last=False)
+    return done

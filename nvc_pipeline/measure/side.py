@@ -1,0 +1,176 @@
+"""One side from traced anatomy to a report: every vessel, then what follows for the side."""
+
+from __future__ import annotations
+
+from nvc_pipeline.config.measure import MeasureConfig
+from nvc_pipeline.domain.anatomy import Grade, Landmark, Priority
+from nvc_pipeline.domain.case import Contact, NerveRecord, Point, SideReport, VesselRecord
+from nvc_pipeline.domain.segmentation import LandmarkEstimate
+from nvc_pipeline.domain.traced import FacialNerve, TracedSide, Vessel
+from nvc_pipeline.geometry import Points, Volume
+from nvc_pipeline.measure.cistern import side_measures
+from nvc_pipeline.measure.grade import contact_threshold
+from nvc_pipeline.measure.pattern import pattern_of
+from nvc_pipeline.measure.refine import nerve_path
+from nvc_pipeline.measure.schemes import schemes_of
+from nvc_pipeline.measure.score import side_score
+from nvc_pipeline.measure.vessel import measure_vessel
+
+
+def measure_side(
+    traced: TracedSide,
+    cisternogram: Volume,
+    config: MeasureConfig,
+    *,
+    symptomatic: bool | None = None,
+) -> SideReport:
+    """Measure one side.
+
+    Parameters
+    ----------
+    traced:
+        The traced nerve, vessels and pons of the side, LPS mm.
+    cisternogram:
+        In its own grid; distances are measured on its voxels.
+    config:
+        Thresholds, fit and interval settings.
+    symptomatic:
+        Whether spasm is on this side, where known. It changes no number: a contact is
+        measured alike on both sides. An unexplained symptomatic side is flagged.
+
+    Returns
+    -------
+    SideReport
+        Both priority A and the comparison with the other side are settled by
+        :func:`nvc_pipeline.measure.difference.settle_priorities`. A side without a nerve is
+        ``not_measured``; one with something unresolved is never priority C.
+    """
+    vessels = tuple(_vessel_record(v) for v in traced.vessels)
+    if traced.nerve is None:
+        return SideReport.not_measured(traced.reason or "facial nerve not found", vessels=vessels)
+    path = nerve_path(traced.nerve, config.fit.curve_step_mm)
+    found = [measure_vessel(traced, v, path, cisternogram, config) for v in traced.vessels]
+    contacts = tuple(sorted((c for c in found if c is not None), key=_weight))
+    doubts = _doubts(traced, contacts, config)
+    heaviest = contacts[0] if contacts else None
+    grade = heaviest.grade if heaviest is not None else Grade.NONE
+    chances = (
+        heaviest.grade_probabilities if heaviest is not None else {g: float(g is Grade.NONE) for g in Grade}
+    )
+    priority = priority_of(contacts, unresolved=bool(doubts))
+    if symptomatic and priority is Priority.C:
+        doubts.append("symptomatic_side_without_contact")
+    tau = contact_threshold(cisternogram.resolution_mm, config.grades)
+    return SideReport(
+        status="measured",
+        reason="",
+        nerve=_nerve_record(traced.nerve),
+        vessels=vessels,
+        contacts=contacts,
+        grade=grade,
+        grade_probabilities=chances,
+        schemes=schemes_of(grade, grooved=_grooved(heaviest, config)),
+        pattern=pattern_of(contacts, traced.vessels, tau, config.pattern),
+        offender=_offender(contacts),
+        priority=priority,
+        score=side_score(contacts, config.score),
+        flagged=bool(doubts),
+        flag_reasons=tuple(doubts),
+        side_measures=side_measures(traced, contacts, cisternogram, config),
+    )
+
+
+def priority_of(contacts: tuple[Contact, ...], *, unresolved: bool) -> Priority:
+    """Return the priority of a side on its own (clinical reference, 7.3).
+
+    A: indentation or deviation in Z1 to Z4; B: contact there; C: neither, unless something
+    could not be resolved, which leaves the side unmeasured rather than negative.
+    """
+    near = max((c.grade.rank for c in contacts if c.zone.susceptible), default=0)
+    if near >= Grade.INDENTATION.rank:
+        return Priority.A
+    if near >= Grade.CONTACT.rank:
+        return Priority.B
+    return Priority.UNMEASURED if unresolved else Priority.C
+
+
+def _weight(contact: Contact) -> tuple[float, float, float, float, str]:
+    gap = contact.gap_mm.value
+    return (
+        -float(contact.grade.rank),
+        -float(contact.zone.susceptible),
+        -float(contact.vessel_class.arterial),
+        float("inf") if gap is None else gap,
+        contact.vessel_id,
+    )
+
+
+def _offender(contacts: tuple[Contact, ...]) -> str | None:
+    touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
+    return touching[0].vessel_id if touching else None
+
+
+def _grooved(contact: Contact | None, config: MeasureConfig) -> bool:
+    if contact is None:
+        return False
+    ratio, dent = contact.nerve_area_ratio.value, contact.pons_indentation_mm.value
+    thin = ratio is not None and ratio <= config.grades.nerve_area_ratio
+    return thin or (dent is not None and dent >= config.grades.pons_indentation_mm)
+
+
+def _doubts(traced: TracedSide, contacts: tuple[Contact, ...], config: MeasureConfig) -> list[str]:
+    """Return why the side needs a reader's eye; any of these keeps it from being called C."""
+    doubts = [f"{c.vessel_id}: {c.gap_mm.reason}" for c in contacts if not c.gap_mm.valid]
+    nerve = traced.nerve
+    if nerve is None:
+        return doubts
+    length = _length(nerve.attached)
+    if len(nerve.attached) < 2 or traced.pons is None:
+        doubts.append("attached_segment_not_seen")
+    elif not config.zones.attached_length_min_mm <= length <= config.zones.attached_length_max_mm:
+        doubts.append("attached_segment_length_unusual")
+    if nerve.detachment.sd_mm > config.landmark_sd_max_mm:
+        doubts.append("detachment_point_uncertain")
+    return doubts
+
+
+def _length(points: Points) -> float:
+    import numpy as np
+
+    return float(np.linalg.norm(np.diff(points.xyz, axis=0), axis=1).sum())
+
+
+def _nerve_record(nerve: FacialNerve) -> NerveRecord:
+    landmarks = {
+        Landmark.ROOT_EXIT_POINT: nerve.exit_point,
+        Landmark.ROOT_DETACHMENT_POINT: nerve.detachment,
+        Landmark.PORUS: nerve.porus,
+    }
+    return NerveRecord(
+        centreline_lps_mm=_polyline(nerve.free.points),
+        radius_mm=tuple(float(r) for r in nerve.free.radius_mm),
+        attached_segment_lps_mm=_polyline(nerve.attached),
+        root_exit_point_lps_mm=_landmark(nerve.exit_point),
+        root_detachment_point_lps_mm=_polyline(nerve.detachment.point)[0],
+        porus_lps_mm=_landmark(nerve.porus),
+        landmark_sd_mm={k.value: float(v.sd_mm) for k, v in landmarks.items() if v is not None},
+    )
+
+
+def _vessel_record(vessel: Vessel) -> VesselRecord:
+    return VesselRecord(
+        vessel_id=vessel.vessel_id,
+        vessel_class=vessel.vessel_class,
+        class_probability=vessel.class_probability,
+        centreline_lps_mm=_polyline(vessel.centreline.points),
+        radius_mm=tuple(float(r) for r in vessel.centreline.radius_mm),
+        seen_on_tof=vessel.seen_on_tof,
+    )
+
+
+def _landmark(estimate: LandmarkEstimate | None) -> Point | None:
+    return None if estimate is None else _polyline(estimate.point)[0]
+
+
+def _polyline(points: Points) -> tuple[Point, ...]:
+    return tuple((float(x), float(y), float(z)) for x, y, z in points.xyz)

@@ -1,0 +1,220 @@
+"""One vessel against the nerve: fit, gap with interval, zone, deformation, grade."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvc_pipeline.config.measure import MeasureConfig
+from nvc_pipeline.domain.anatomy import Zone
+from nvc_pipeline.domain.case import Contact, Measure
+from nvc_pipeline.domain.traced import TracedSide, Vessel
+from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.measure.contact import (
+    calibre,
+    clock,
+    contact_area,
+    contact_length,
+    crossing_angle,
+    nerve_tangent,
+    tangents_near,
+)
+from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
+from nvc_pipeline.measure.gap import Profile, gap_profile
+from nvc_pipeline.measure.grade import contact_threshold, grade_contact
+from nvc_pipeline.measure.interval import normal_measure, total_sd, unbiased
+from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel
+from nvc_pipeline.measure.zones import zone_of, zone_probabilities
+
+Point = tuple[float, float, float]
+
+
+def measure_vessel(
+    traced: TracedSide, vessel: Vessel, path: NervePath, cisternogram: Volume, config: MeasureConfig
+) -> Contact | None:
+    """Measure one vessel; None where it is farther than ``report_vessels_within_mm``.
+
+    Where the image can't resolve the surfaces, the contact is given from the traced anatomy
+    with its wide uncertainty for zone and grade, and every measure is invalid with the reason.
+    """
+    gap, s = coarse_gap(vessel, path)
+    nearest = int(np.argmin(gap))
+    if gap[nearest] > config.report_vessels_within_mm + config.coarse_margin_mm:
+        return None
+    reason = _out_of_image(path, float(s[nearest]), vessel, nearest, cisternogram, config)
+    if not reason:
+        refined = refine_vessel(traced, vessel, path, cisternogram, config)
+        reason = refined.fit.reason
+        if not reason:
+            rows = refined.fit.draws(config.interval.draws, config.interval.seed)
+            parameters = np.concatenate([refined.fit.parameters[None], rows])
+            profile = gap_profile(refined, path, parameters, config)
+            if len(profile.arc) >= 2:
+                return _contact(traced, vessel, path, refined, profile, parameters, cisternogram, config)
+            reason = "no_nerve_beside_the_vessel"
+    if gap[nearest] > config.report_vessels_within_mm:
+        return None
+    return _unresolved(traced, vessel, path, nearest, reason, cisternogram, config)
+
+
+def _out_of_image(
+    path: NervePath, s: float, vessel: Vessel, nearest: int, volume: Volume, config: MeasureConfig
+) -> str:
+    from nvc_pipeline.geometry import Points
+
+    at = np.stack([path.points[int(np.argmin(np.abs(path.arc - s)))], vessel.centreline.points.xyz[nearest]])
+    inside = volume.contains(Points(at), config.fit.reach_mm)
+    return "" if bool(inside.all()) else "at_the_edge_of_the_image"
+
+
+def _contact(
+    traced: TracedSide,
+    vessel: Vessel,
+    path: NervePath,
+    refined: Refined,
+    profile: Profile,
+    parameters: FloatArray,
+    volume: Volume,
+    config: MeasureConfig,
+) -> Contact | None:
+    rows = np.arange(len(parameters))
+    at = profile.nearest()
+    gaps = profile.gap[rows, at]
+    value = unbiased(float(gaps[0]), gaps[1:])
+    if value > config.report_vessels_within_mm:
+        return None
+    sd = total_sd(gaps[1:], config.interval)
+    tau = contact_threshold(volume.resolution_mm, config.grades)
+    on_vessel = profile.on_vessel[rows, at]
+    ground = profile.on_nerve[rows, at]
+    axis = profile.vessel.points[rows, on_vessel]
+    s = float(profile.arc[at[0]])
+    effects = deformation(refined, path, s, ground[0], parameters, config)
+    grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
+    radius = np.take_along_axis(profile.vessel.radius, profile.on_vessel, axis=1)
+    nerve_radius = _nerve_radius(refined, profile, parameters)
+    width, ratio = calibre(
+        profile.vessel.radius[rows, on_vessel],
+        float(nerve_radius[0, at[0]]) if np.isfinite(nerve_radius[0, at[0]]) else None,
+        float(volume.resolution_mm.max()),
+        config,
+    )
+    along = np.broadcast_to(nerve_tangent(path, s), (len(rows), 3))
+    half = max(1, round(1.0 / refined.tube(0).step))
+    arrow = axis - ground
+    zones = _zones(traced, profile.arc[at[1:]], config)
+    return Contact(
+        vessel_id=vessel.vessel_id,
+        vessel_class=vessel.vessel_class,
+        class_probability=vessel.class_probability,
+        gap_mm=normal_measure(value, sd),
+        nearest_on_nerve_lps_mm=_point(ground[0]),
+        nearest_on_vessel_lps_mm=_point(axis[0] - _unit(arrow[0]) * radius[0, at[0]]),
+        arc_length_mm=_arc(traced, s, profile.arc[at[1:]], config),
+        zone=zone_of(s, config.zones, porus_arc(traced)),
+        zone_probabilities=zones,
+        grade=grade,
+        grade_probabilities=probabilities,
+        contact_length_mm=contact_length(profile, tau, config),
+        contact_area_mm2=contact_area(profile, nerve_radius, radius, tau, config),
+        nerve_indentation_mm=effects.nerve_indentation.measure,
+        pons_indentation_mm=effects.pons.measure,
+        nerve_area_ratio=effects.area_ratio.measure,
+        nerve_flattening=effects.flattening.measure,
+        deviation_mm=effects.deviation.measure,
+        vessel_diameter_mm=width,
+        diameter_ratio=ratio,
+        crossing_angle_deg=crossing_angle(
+            along, tangents_near(profile.vessel.points, on_vessel, half), config
+        ),
+        direction_clock_deg=clock(arrow, config),
+    )
+
+
+def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) -> FloatArray:
+    """Return the nerve's radius along the profile (D, M), infinite on the pons."""
+    out = np.full(profile.gap.shape, np.inf)
+    if refined.nerve is not None:
+        placed = refined.tube(refined.nerve).place(parameters[:, refined.fit.scene.slices()[refined.nerve]])
+        index = np.searchsorted(refined.nerve_arc, profile.arc[profile.free])
+        out[:, profile.free] = placed.radius[:, np.minimum(index, len(refined.nerve_arc) - 1)]
+    return out
+
+
+def porus_arc(traced: TracedSide) -> float | None:
+    """Return the arc length of the porus: the end of the free nerve, where the porus was seen."""
+    if traced.nerve is None or traced.nerve.porus is None:
+        return None
+    return traced.nerve.free.length_mm
+
+
+def _landmark_sd(traced: TracedSide) -> float:
+    return traced.nerve.detachment.sd_mm if traced.nerve is not None else 0.0
+
+
+def _arc(traced: TracedSide, s: float, draws: FloatArray, config: MeasureConfig) -> Measure:
+    return normal_measure(s, total_sd(draws, config.interval, _landmark_sd(traced)))
+
+
+def _zones(traced: TracedSide, draws: FloatArray, config: MeasureConfig) -> dict[Zone, float]:
+    """Return zone probabilities with the detachment point's uncertainty folded in."""
+    nodes = np.linspace(0.5 / 64, 1 - 0.5 / 64, 64)
+    from scipy.special import ndtri
+
+    shifts = ndtri(nodes) * _landmark_sd(traced)
+    return zone_probabilities((draws[:, None] + shifts[None, :]).ravel(), config.zones, porus_arc(traced))
+
+
+def _unresolved(
+    traced: TracedSide,
+    vessel: Vessel,
+    path: NervePath,
+    nearest: int,
+    reason: str,
+    volume: Volume,
+    config: MeasureConfig,
+) -> Contact:
+    gap, s_all = coarse_gap(vessel, path)
+    s = float(s_all[nearest])
+    none = Effect.missing(reason)
+    effects = Deformation(none, none, none, none, none)
+    tau = contact_threshold(volume.resolution_mm, config.grades)
+    grade, probabilities = grade_contact(
+        float(gap[nearest]), config.traced_gap_sd_mm, effects, tau, config.grades
+    )
+    missing = Measure.missing(reason)
+    on_nerve = path.points[int(np.argmin(np.abs(path.arc - s)))]
+    axis = vessel.centreline.points.xyz[nearest]
+    return Contact(
+        vessel_id=vessel.vessel_id,
+        vessel_class=vessel.vessel_class,
+        class_probability=vessel.class_probability,
+        gap_mm=missing,
+        nearest_on_nerve_lps_mm=_point(on_nerve),
+        nearest_on_vessel_lps_mm=_point(
+            axis - _unit(axis - on_nerve) * float(vessel.centreline.radius_mm[nearest])
+        ),
+        arc_length_mm=_arc(traced, s, np.array([s, s]), config),
+        zone=zone_of(s, config.zones, porus_arc(traced)),
+        zone_probabilities=_zones(traced, np.array([s]), config),
+        grade=grade,
+        grade_probabilities=probabilities,
+        contact_length_mm=missing,
+        contact_area_mm2=missing,
+        nerve_indentation_mm=missing,
+        pons_indentation_mm=missing,
+        nerve_area_ratio=missing,
+        nerve_flattening=missing,
+        deviation_mm=missing,
+        vessel_diameter_mm=missing,
+        diameter_ratio=missing,
+        crossing_angle_deg=missing,
+        direction_clock_deg=missing,
+    )
+
+
+def _unit(v: FloatArray) -> FloatArray:
+    return np.asarray(v / max(float(np.linalg.norm(v)), 1e-9))
+
+
+def _point(xyz: FloatArray) -> Point:
+    return (float(xyz[0]), float(xyz[1]), float(xyz[2]))
