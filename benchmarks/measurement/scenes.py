@@ -97,7 +97,9 @@ def _corridor(
     xs, ys = np.meshgrid(np.arange(-8, -0.99, 0.05), np.arange(-1.5, 1.51, 0.05), indexing="ij")
     patch = np.stack([xs, ys, ground_height(xs, ys)], -1).reshape(-1, 3)
     axis = _settle(axis, patch, rv + gap, np.array([0.0, 0.0, 1.0]))
-    return Scene("corridor", gap, s, nerve, rn, bright[0], ((axis, rv, bright[1]),), Ground(ground_height, 0.35))
+    return Scene(
+        "corridor", gap, s, nerve, rn, bright[0], ((axis, rv, bright[1]),), Ground(ground_height, 0.35)
+    )
 
 
 def image_of(
@@ -143,9 +145,8 @@ def traced_of(scene: Scene, rng: np.random.Generator, error_mm: float = 0.15) ->
     )
     landmark = LandmarkEstimate(Points(free.points.xyz[:1]), 0.3, 1.0)
     exit_point = replace(landmark, point=Points(attached[:1]))
-    nerve = FacialNerve(
-        Side.LEFT, free, Points(attached), exit_point, landmark, replace(landmark, point=Points(free.points.xyz[-1:])), 0.2
-    )
+    porus = replace(landmark, point=Points(free.points.xyz[-1:]))
+    nerve = FacialNerve(Side.LEFT, free, Points(attached), exit_point, landmark, porus, 0.2)
     pons = None if scene.ground is None else _mesh(rng, error_mm)
     return TracedSide(Side.LEFT, nerve, vessels, pons)
 
@@ -167,5 +168,3 @@ def _mesh(rng: np.random.Generator, error_mm: float) -> Surface:
     normals = np.stack([-dx, -dy, np.ones_like(dx)], -1).reshape(-1, 3)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return Surface(vertices, np.zeros((0, 3), dtype=np.int64), normals)
-
-
