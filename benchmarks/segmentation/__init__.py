@@ -1,0 +1,1 @@
+"""How good the segmentation is, on cases that training never saw."""

@@ -1,0 +1,99 @@
+r"""Measure a bundle on phantoms that no weight has seen.
+
+    python -m benchmarks.segmentation.run --bundle facial_nvc --family analytic --first-seed 900000 \\
+        --cases 20 --tof present --out results.json
+
+``--tof`` is ``present``, ``missing``, ``shifted`` (1 mm and 1 degree off) or ``noisy`` (SNR a fifth).
+The alignment is the truth's, so that this measures the network alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, make_case
+
+from benchmarks.segmentation.metrics import side_scores
+from benchmarks.segmentation.summary import summarise
+from nvc_pipeline.config import load_config
+from nvc_pipeline.domain.anatomy import Landmark, Side
+from nvc_pipeline.geometry import Affine, Volume
+from nvc_pipeline.segment.bundle import Bundle, load_bundle
+from nvc_pipeline.segment.infer import place_sides, segment
+from nvc_pipeline.segment.phantoms import aligned_tof
+
+
+def altered_tof(case: PhantomCase, how: str, seed: int) -> Volume | None:
+    """Return the aligned TOF, or none, or a worse one."""
+    tof = aligned_tof(case)
+    if tof is None or how == "missing":
+        return None
+    rng = np.random.default_rng([seed, 77])
+    if how == "shifted":
+        turn = np.eye(4)
+        angle = np.deg2rad(rng.choice([-1.0, 1.0]))
+        turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        way = rng.normal(size=3)
+        turn[:3, 3] = way / np.linalg.norm(way)
+        return Volume(tof.array, Affine(turn) @ tof.affine, tof.frame_of_reference, tof.acquired_voxel_mm)
+    if how == "noisy":
+        sd = 4 * 0.05 * float(np.percentile(tof.array, 99))
+        return tof.with_array(
+            np.hypot(tof.array + rng.normal(0, sd, tof.shape), rng.normal(0, sd, tof.shape))
+        )
+    return tof
+
+
+def measure(bundle: Bundle, family: str, seed: int, quality: str, tof: str) -> list[dict]:
+    """Return the rows of both sides of one phantom."""
+    case = make_case(family, seed, CaseOptions(quality=quality))
+    config = load_config().segment.model_copy(update={"threads": 1})
+    angiogram = altered_tof(case, tof, seed)
+    begun = time.perf_counter()
+    places = place_sides(case.cisternogram, angiogram, bundle, config)
+    result = segment(case.cisternogram, angiogram, bundle, config)
+    seconds = time.perf_counter() - begun
+    rows = []
+    for side in Side:
+        row = side_scores(result[side], case.labels, case.truth, side)
+        truth = np.asarray(case.truth["sides"][side.value]["nerve"]["root_detachment_point_lps_mm"])
+        row["located_mm"] = float(np.linalg.norm(places[side][Landmark.ROOT_DETACHMENT_POINT].lps - truth))
+        rows.append(
+            {**row, "case": f"{family}-{seed}", "seconds": round(seconds, 2), "quality": quality, "tof": tof}
+        )
+    return rows
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", default="facial_nvc")
+    parser.add_argument("--family", required=True)
+    parser.add_argument("--first-seed", type=int, default=900_000)
+    parser.add_argument("--cases", type=int, default=20)
+    parser.add_argument("--quality", default="typical")
+    parser.add_argument("--tof", choices=("present", "missing", "shifted", "noisy"), default="present")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    bundle = load_bundle(given.bundle)
+    rows = []
+    for seed in range(given.first_seed, given.first_seed + given.cases):
+        rows += measure(bundle, given.family, seed, given.quality, given.tof)
+        print(
+            seed,
+            [
+                (r["found"], round(r["dice"]["facial_nerve"], 3), round(r["dice"]["artery"], 3))
+                for r in rows[-2:]
+            ],
+        )
+    about = {k: str(v) for k, v in vars(given).items() if k != "out"} | {"bundle_sha256": bundle.sha256}
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps({"about": about, "summary": summarise(rows), "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,202 @@
+"""From a labelled case to what training reads: canonical regions and a coarse whole volume.
+
+A case comes from a phantom or from a site's folder (:mod:`nvc_pipeline.segment.site`). Samples are
+plain arrays in an uncompressed ``.npz`` that is read without pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nvc_pipeline.domain.anatomy import Landmark, Side
+from nvc_pipeline.errors import UsageError
+from nvc_pipeline.geometry import LabelVolume, Points, Volume
+from nvc_pipeline.geometry.resample import resample
+from nvc_pipeline.segment.channels import IGNORE, LABEL_OF, LANDMARKS, LOCATED
+from nvc_pipeline.segment.locate import coarse_channels, coarse_grid
+from nvc_pipeline.segment.region import Float32Array, RegionSpec, channels
+from nvc_pipeline.store.atomic import atomic_write
+
+
+@dataclass(frozen=True)
+class LabelledCase:
+    """A study with its labels.
+
+    Parameters
+    ----------
+    labels:
+        On the cisternogram's grid (or the TOF's where there is no cisternogram). Names are values
+        of Structure, with ``_left`` or ``_right`` on paired ones.
+    landmarks:
+        LPS points that are known, per side; one that is missing is not trained on.
+    attached:
+        The attached segment as an LPS polyline per side.
+    """
+
+    name: str
+    cisternogram: Volume | None
+    tof: Volume | None
+    labels: LabelVolume
+    landmarks: Mapping[Side, Mapping[Landmark, Points]]
+    attached: Mapping[Side, Points] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegionSample:
+    """One side in canonical space, with a margin around the region for shifts and rotations.
+
+    Parameters
+    ----------
+    images:
+        float16, shape (2, I, J, K): cisternogram and TOF, normalised.
+    inside:
+        bool, shape (2, I, J, K): where each is known.
+    label:
+        uint8, shape (I, J, K): index of :data:`channels.EXCLUSIVE` plus one, 255 unknown.
+    attached:
+        uint8, shape (I, J, K): 1 in the corridor, 0 not, 255 unknown.
+    landmarks:
+        float64, shape (3, 3): canonical mm from the detachment point, NaN where unknown or absent.
+    """
+
+    images: npt.NDArray[np.float16]
+    inside: npt.NDArray[np.bool_]
+    label: npt.NDArray[np.uint8]
+    attached: npt.NDArray[np.uint8]
+    landmarks: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CoarseSample:
+    """A whole volume for the locator.
+
+    Parameters
+    ----------
+    images:
+        float16, shape (4, I, J, K), as :func:`nvc_pipeline.segment.region.channels`.
+    landmarks:
+        float64, shape (2, 2, 3): left then right; detachment then porus; voxels, NaN where unknown.
+    """
+
+    images: npt.NDArray[np.float16]
+    landmarks: npt.NDArray[np.float64]
+
+
+def region_sample(
+    case: LabelledCase, side: Side, spec: RegionSpec, corridor_mm: float
+) -> RegionSample | None:
+    """Cut one side out of a case; None where its detachment point is not known.
+
+    Parameters
+    ----------
+    spec:
+        The region, margin included (:meth:`RegionSpec.grown`).
+    corridor_mm:
+        Half width of the attached segment's corridor.
+    """
+    known = case.landmarks.get(side, {})
+    if Landmark.ROOT_DETACHMENT_POINT not in known:
+        return None
+    detachment = known[Landmark.ROOT_DETACHMENT_POINT].xyz[0]
+    affine = spec.affine(detachment, side)
+    stack = channels(case.cisternogram, case.tof, affine, spec.shape)
+    lateral = np.array([side.sign_x, 1.0, 1.0])
+    landmarks = np.full((len(LANDMARKS), 3), np.nan)
+    for i, landmark in enumerate(LANDMARKS):
+        if landmark in known:
+            landmarks[i] = (known[landmark].xyz[0] - detachment) * lateral
+    attached = np.full(spec.shape, IGNORE, dtype=np.uint8)
+    if side in case.attached:
+        line = (case.attached[side].xyz - detachment) * lateral
+        attached = (_distance(spec, line) <= corridor_mm).astype(np.uint8)
+    return RegionSample(
+        images=stack[:2].astype(np.float16),
+        inside=stack[2:] > 0,
+        label=_label(case.labels, affine, spec.shape),
+        attached=attached,
+        landmarks=landmarks,
+    )
+
+
+def coarse_sample(case: LabelledCase, spacing_mm: float) -> CoarseSample:
+    """Make the locator's view of a case."""
+    reference = case.cisternogram or case.tof
+    if reference is None:
+        raise UsageError(
+            "train.no_volume", "A labelled case has neither cisternogram nor TOF", where=case.name
+        )
+    affine, shape = coarse_grid(reference, spacing_mm)
+    images = coarse_channels(case.cisternogram, case.tof, affine, shape)
+    landmarks = np.full((2, len(LOCATED), 3), np.nan)
+    for s, side in enumerate(Side):
+        for i, landmark in enumerate(LOCATED):
+            if landmark in case.landmarks.get(side, {}):
+                landmarks[s, i] = affine.to_ijk(case.landmarks[side][landmark]).xyz[0]
+    return CoarseSample(images.astype(np.float16), landmarks)
+
+
+def save_sample(path: Path, sample: RegionSample | CoarseSample) -> None:
+    """Write a sample whole or not at all."""
+    arrays: dict[str, Any] = dict(vars(sample))
+    with atomic_write(path) as partial, partial.open("wb") as handle:
+        np.savez(handle, **arrays)
+
+
+def load_region_sample(path: Path) -> RegionSample:
+    """Read a sample; nothing in it is executed."""
+    with np.load(path, allow_pickle=False) as f:
+        return RegionSample(f["images"], f["inside"], f["label"], f["attached"], f["landmarks"])
+
+
+def load_coarse_sample(path: Path) -> CoarseSample:
+    """Read a sample; nothing in it is executed."""
+    with np.load(path, allow_pickle=False) as f:
+        return CoarseSample(f["images"], f["landmarks"])
+
+
+def bare_name(name: str) -> str:
+    """Return a label's name without its side."""
+    return name.removesuffix("_left").removesuffix("_right")
+
+
+def _label(labels: LabelVolume, affine: Any, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Resample each structure's mask linearly and take the largest, so that edges stay smooth."""
+    best: Float32Array = np.zeros(shape, dtype=np.float32)
+    total: Float32Array = np.zeros(shape, dtype=np.float32)
+    out = np.zeros(shape, dtype=np.uint8)
+    for structure, index in LABEL_OF.items():
+        values = [i for i, name in labels.names.items() if bare_name(name) == structure]
+        mask = np.isin(labels.array, values)
+        if not mask.any():
+            continue
+        share = resample(labels.with_array(mask.astype(np.uint8)), affine, shape).array
+        wins = share > best
+        out[wins] = index
+        best[wins] = share[wins]
+        total += share
+    # Background has what is left; where nerve and vessel touch, neither needs a half to win.
+    out[1.0 - total > best] = 0
+    everywhere = labels.with_array(np.ones(labels.shape, dtype=np.uint8))
+    outside = resample(everywhere, affine, shape, interpolation="nearest").array == 0
+    out[outside] = IGNORE
+    return out
+
+
+def _distance(spec: RegionSpec, line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Distance of every voxel to a polyline in canonical mm, by its densely sampled points."""
+    from scipy.spatial import cKDTree
+
+    pieces = [line[:1]]
+    for a, b in pairwise(line):
+        n = max(1, int(np.ceil(np.linalg.norm(b - a) / (0.25 * spec.spacing_mm))))
+        pieces.append(a + (b - a) * (np.arange(1, n + 1) / n)[:, None])
+    positions = spec.positions_mm().reshape(3, -1).T
+    distance, _ = cKDTree(np.concatenate(pieces)).query(positions, distance_upper_bound=6.0)
+    return np.asarray(distance).reshape(spec.shape)
