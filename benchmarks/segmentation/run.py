@@ -16,13 +16,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, make_case
 
 from benchmarks.segmentation.metrics import side_scores
 from benchmarks.segmentation.summary import summarise
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Landmark, Side
 from nvc_pipeline.geometry import Affine, Volume
+from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, make_case
 from nvc_pipeline.segment.bundle import Bundle, load_bundle
 from nvc_pipeline.segment.infer import place_sides, segment
 from nvc_pipeline.segment.phantoms import aligned_tof
