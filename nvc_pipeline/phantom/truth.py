@@ -237,10 +237,14 @@ def _pattern(geometry: SideGeometry, touching: list[dict[str, Any]], tau: float)
     vessels = {v.vessel_id: v for v in geometry.vessels}
     for contact in touching:
         first = vessels[contact["vessel_id"]]
+        if not first.vessel_class.arterial:
+            continue
         at = np.asarray(contact["nearest_on_vessel_lps_mm"])
-        local = np.linalg.norm(first.points - at, axis=1) <= 4.0 + first.radius
+        local = np.linalg.norm(first.points - at, axis=1) <= 3.0 + first.radius
         for second in geometry.vessels:
-            if second.vessel_id in (first.vessel_id, first.parent) or second.parent == first.vessel_id:
+            if not second.vessel_class.arterial or second.vessel_id in (first.vessel_id, first.parent):
+                continue
+            if second.parent == first.vessel_id:
                 continue
             distance, j = cKDTree(second.points).query(first.points[local])
             if np.min(distance - second.radius[j] - first.radius[local]) <= tau:

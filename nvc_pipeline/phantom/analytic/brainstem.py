@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from nvc_pipeline.geometry import FloatArray
 
@@ -74,14 +74,15 @@ class BrainstemSurface:
         slope_z = (self.radius(theta, z + e) - self.radius(theta, z - e)) / (2 * e)
         return np.asarray((rho - r) / np.sqrt(1 + slope_t**2 + slope_z**2))
 
-    def dented(self, centres: FloatArray, radii: FloatArray, shoulder_mm: float = 0.7) -> BrainstemSurface:
+    def dented(self, centres: FloatArray, radii: FloatArray, shoulder_mm: float = 1.0) -> BrainstemSurface:
         """Return the surface pressed in by spheres along vessels, with rounded shoulders.
 
         Each ray from the axis stops where it first enters a sphere, so that vessel and
-        surface touch and never cross; the shoulder is the blurred dent, never shallower.
+        surface touch and never cross. The shoulder is the blurred dent, made as deep as the
+        dent beside it almost is, so that no cliff stands along the vessel.
         """
         table = np.array(self.table)
-        near = self.height(centres) < radii
+        near = self.height(centres) < radii + 1.0
         for c, radius in zip(centres[near], radii[near], strict=True):
             _press(table, c, float(radius))
         dent = self.table - table
@@ -89,7 +90,10 @@ class BrainstemSurface:
             return self
         sigma = (shoulder_mm / Z_STEP_MM, shoulder_mm / (2 * np.pi * 12.0 / N_THETA))
         blurred = gaussian_filter(dent, sigma, mode=("nearest", "wrap"))
-        return replace(self, table=self.table - np.maximum(dent, blurred))
+        reach = (round(2.5 / Z_STEP_MM), round(2.5 / (2 * np.pi * 12.0 / N_THETA)))
+        beside = 0.92 * maximum_filter(dent, reach, mode=("nearest", "wrap"))
+        shoulder = gaussian_filter(np.minimum(2.0 * blurred, beside), (1.5, 3.0), mode=("nearest", "wrap"))
+        return replace(self, table=self.table - np.maximum(dent, shoulder))
 
 
 def _press(table: FloatArray, c: FloatArray, radius: float) -> None:

@@ -51,8 +51,8 @@ def draw_gap(rng: np.random.Generator) -> float:
         return float(rng.uniform(0.0, 0.6))
     if u < 0.54:
         return 0.0
-    if u < 0.76:
-        return -float(rng.uniform(0.25, 1.7))
+    if u < 0.78:
+        return -float(rng.uniform(0.3, 2.1))
     return float(rng.uniform(0.6, 3.0))
 
 
@@ -70,7 +70,7 @@ def draw_aims(
         ]
     zones = list(_ZONE_S)
     aims = []
-    weights = np.array([0.10, 0.26, 0.16, 0.16, 0.28, 0.04])
+    weights = np.array([0.08, 0.26, 0.17, 0.20, 0.25, 0.04])
     if rng.random() < 0.85:
         aims.append((VesselClass.AICA, zones[int(rng.choice(6, p=weights))], draw_gap(rng)))
     if rng.random() < 0.42:
@@ -141,17 +141,25 @@ def gap_to(aim: Aim, nerve: FacialNerve, corridor: FloatArray, vessel: VesselTub
     else:
         near = np.abs(nerve.s - aim.s) < 3.5
         target, radius = nerve.tube.points[near & (nerve.s > -0.9)], nerve.course.radius_mm
-    distance, _ = cKDTree(target).query(vessel.points)
-    gap = distance - vessel.radius - radius
+    distance, index = cKDTree(target).query(vessel.points)
+    # A centreline that is past the surface or the nerve's axis lies at a negative distance.
+    side = np.where((vessel.points - target[index]) @ aim.outward >= 0, 1.0, -1.0)
+    gap = np.where(distance < 6.0, side, 1.0) * distance - vessel.radius - radius
     i = int(np.argmin(gap))
     return float(gap[i]), i
 
 
 def reach_gap(aim: Aim, nerve: FacialNerve, corridor: FloatArray, vessel: VesselTube) -> VesselTube:
     """Shift the vessel's piece at the aim along the outward direction until the gap is the wanted one."""
-    for _ in range(8):
+    deepest = (
+        -min(1.6, 1.5 * float(vessel.radius.min()))
+        if aim.on_pons
+        else -0.93 * (nerve.course.radius_mm + float(vessel.radius.min()))
+    )
+    wanted = max(aim.gap_mm, deepest)
+    for _ in range(10):
         gap, i = gap_to(aim, nerve, corridor, vessel)
-        error = aim.gap_mm - gap
+        error = float(np.clip(wanted - gap, -3.0, 3.0))
         if abs(error) < 2e-3:
             break
         s = curves.arc_length(vessel.points)
@@ -179,7 +187,7 @@ def yield_nerve(
         return nerve, vessel, 0.0
     i, j = int(free[k]), int(index[k])
     away = curves.unit(nerve.tube.points[i] - vessel.points[j])
-    squeeze = min(float(rng.uniform(0.15, 0.6)) * depth, 0.62 * nerve.course.radius_mm)
+    squeeze = min(float(rng.uniform(0.08, 0.5)) * depth, 0.62 * nerve.course.radius_mm)
     shift = depth - squeeze
     anchor = np.clip((nerve.s + 0.2) / 1.8, 0, 1) * np.clip((nerve.porus_s + 3 - nerve.s) / 3.0, 0, 1)
     bump = curves.window(nerve.s, float(nerve.s[i]), 5.0 + 1.2 * shift) * anchor**2 * (3 - 2 * anchor)
@@ -239,20 +247,26 @@ def nerve_surface(nerve: FacialNerve, low: float = -1.0, around: int = 72) -> tu
     return ring.reshape(-1, 3), np.repeat(nerve.s[keep], around)
 
 
-def corridor_points(
+def corridor_angles(
     surface: BrainstemSurface, nerve: FacialNerve, half_width: float = 1.5
 ) -> tuple[FloatArray, FloatArray]:
-    """Sample the corridor of the attached segment on the pons, s <= -1: points (M, 3), s (M,)."""
+    """Return (theta, z), each (M, 41), of the corridor: lines across the attached segment, s <= -1."""
     theta, z = attached_angles(nerve.course, 160)
-    path = surface.point(theta, z)
-    s = curves.arc_length(path)
-    s = s - s[-1]
+    s = curves.arc_length(surface.point(theta, z))
     r = surface.radius(theta, z)
     d_theta, d_z = np.gradient(theta) * r, np.gradient(z)
     norm = np.hypot(d_theta, d_z)
     offsets = np.linspace(-half_width, half_width, 41)
+    keep = s - s[-1] <= -1.0
     grid_theta = theta[:, None] + offsets[None, :] * (-d_z / norm / r)[:, None]
     grid_z = z[:, None] + offsets[None, :] * (d_theta / norm)[:, None]
-    keep = s <= -1.0
-    points = surface.point(grid_theta[keep], grid_z[keep])
-    return points.reshape(-1, 3), np.repeat(s[keep], len(offsets))
+    return grid_theta[keep], grid_z[keep]
+
+
+def corridor_points(surface: BrainstemSurface, nerve: FacialNerve) -> tuple[FloatArray, FloatArray]:
+    """Sample the corridor of the attached segment on the pons, s <= -1: points (M, 3), s (M,)."""
+    theta, z = corridor_angles(surface, nerve)
+    path_theta, path_z = attached_angles(nerve.course, 160)
+    s = curves.arc_length(surface.point(path_theta, path_z))
+    s = s - s[-1]
+    return surface.point(theta, z).reshape(-1, 3), np.repeat(s[s <= -1.0], theta.shape[1])

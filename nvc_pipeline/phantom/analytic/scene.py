@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import FloatArray
@@ -98,19 +99,25 @@ def _deform(
             nerve[side], placed[n] = moved, vessel
             if shift > 0:
                 deviation[vessel.vessel_id, side] = shift
-            depth = _dent_under(smooth, dented, nerve[side], vessel)
-            if depth > 0:
-                dent[vessel.vessel_id, side] = depth
-        moved8 = nerves.keep_apart(
-            eighth[side].points, float(eighth[side].b.max()), nerve[side].tube.points, 0.6, 0.1
-        )
-        for vessel in placed:
-            moved8 = nerves.keep_apart(
-                moved8, float(eighth[side].b.max()), vessel.points, float(vessel.radius.mean()), 0.0
-            )
-        eighth[side] = _moved(eighth[side], moved8)
+        for vessel_id, depth in _dents(smooth, dented, nerve[side], placed).items():
+            dent[vessel_id, side] = depth
+        eighth[side] = _yielding(eighth[side], nerve[side], placed)
+        rest[side] = [_yielding(tube, None, placed) for tube in rest[side]]
     other = {side: [eighth[side], *rest[side]] for side in Side}
     return Scene(dented, around, nerve, other, placed, deviation, dent)
+
+
+def _yielding(
+    tube: nerves.NerveTube, facial: nerves.FacialNerve | None, placed: list[vessels.VesselTube]
+) -> nerves.NerveTube:
+    """Return another cranial nerve moved out of the way of the facial nerve and of every vessel."""
+    points, thick = tube.points, float(tube.b.max())
+    for _ in range(2):
+        for vessel in placed:
+            points = nerves.keep_apart(points, thick, vessel.points, float(vessel.radius.max()), 0.0)
+        if facial is not None:
+            points = nerves.keep_apart(points, thick, facial.tube.points, facial.course.radius_mm, 0.1)
+    return _moved(tube, points)
 
 
 def _moved(tube: nerves.NerveTube, points: FloatArray) -> nerves.NerveTube:
@@ -121,22 +128,28 @@ def _moved(tube: nerves.NerveTube, points: FloatArray) -> nerves.NerveTube:
     return replace(tube, points=points, a=np.interp(t, t0, tube.a), b=np.interp(t, t0, tube.b), u=u)
 
 
-def _dent_under(
+def _dents(
     smooth: BrainstemSurface,
     dented: BrainstemSurface,
     nerve: nerves.FacialNerve,
-    vessel: vessels.VesselTube,
-) -> float:
-    corridor = contacts.corridor_points(smooth, nerve)[0]
-    near = np.linalg.norm(vessel.points[:, None, :] - corridor[None, ::23, :], axis=2)
-    if near.min() > vessel.radius.max() + 3.0:
-        return 0.0
-    close = np.min(np.linalg.norm(vessel.points[::3, None, :] - corridor[None], axis=2), axis=0)
-    under = corridor[close < vessel.radius.max() + 1.0]
-    if not len(under):
-        return 0.0
-    depth = float(np.max(dented.height(under)))
-    return depth if depth > 0.01 else 0.0
+    placed: list[vessels.VesselTube],
+) -> dict[str, float]:
+    """Depth of the dent in the corridor along the undented normal, mm, by the vessel that lies in it."""
+    theta, z = contacts.corridor_angles(dented, nerve)
+    depth = np.sum((smooth.point(theta, z) - dented.point(theta, z)) * smooth.normal(theta, z), axis=-1)
+    points = dented.point(theta, z)
+    gaps = []
+    for vessel in placed:
+        distance, index = cKDTree(vessel.points).query(points)
+        gaps.append(distance - vessel.radius[index])
+    nearest = np.argmin(gaps, axis=0)
+    inside = np.min(gaps, axis=0) < 0.15
+    found = {}
+    for n, vessel in enumerate(placed):
+        mine = depth[inside & (nearest == n)]
+        if len(mine) and float(mine.max()) > 0.01:
+            found[vessel.vessel_id] = float(mine.max())
+    return found
 
 
 def side_geometry(scene: Scene, side: Side, to_lps: FloatArray) -> SideGeometry:

@@ -95,7 +95,7 @@ def settle(
         for tree, other, other_radius in trees:
             push += _repel(points, radius + clearance, tree, other, other_radius)
         for tree, other, other_radius in vessels:
-            push += rooted[:, None] * _repel(points, radius + 0.1, tree, other, other_radius)
+            push += rooted[:, None] * _repel(points, radius + 0.5, tree, other, other_radius)
         push = push * free[:, None]
         if np.abs(push).max() < 5e-3:
             break
