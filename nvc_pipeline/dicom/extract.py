@@ -15,6 +15,10 @@ from nvc_pipeline.dicom.functional_groups import frames_of
 from nvc_pipeline.dicom.values import code, codes, number, numbers, text, whole
 
 _ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+_LOSSY = tuple(
+    f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 81)
+)  # JPEG baseline, extended, JPEG-LS near-lossless
+_EITHER = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (91, 203))
 _PHYSICS_NUMBERS = (
     "RepetitionTime",
     "EchoTime",
@@ -104,7 +108,7 @@ def instance_record(dataset: Dataset, opened: OpenFile, salt: bytes) -> dict[str
         "images_in_acquisition": whole(dataset, "ImagesInAcquisition"),
         "series_related_instances": whole(dataset, "NumberOfSeriesRelatedInstances"),
         "acquired_at_s": _acquired_at(dataset),
-        "lossy": code(dataset, "LossyImageCompression") == "01",
+        "lossy": _lossy(dataset, syntax),
         "notes": notes,
         "physics": _physics(dataset),
         "names": _names(dataset),
@@ -154,6 +158,15 @@ def _pixels(dataset: Dataset, opened: OpenFile, syntax: str) -> dict[str, Any] |
         "plain": opened.plain and native,
         "padding": number(dataset, "PixelPaddingValue"),
     }
+
+
+def _lossy(dataset: Dataset, syntax: str) -> bool:
+    """Say whether pixels lost something: by the flag, or by a syntax that can't be lossless.
+
+    JPEG 2000 (.91) and its high-throughput kin (.203) can be either: lossy unless the flag denies it.
+    """
+    flag = code(dataset, "LossyImageCompression")
+    return flag == "01" or syntax in _LOSSY or (syntax in _EITHER and flag != "00")
 
 
 def _acquired_at(dataset: Dataset) -> float | None:

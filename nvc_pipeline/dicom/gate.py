@@ -137,7 +137,7 @@ def _pixel_form(planes: Sequence[Plane]) -> list[Finding]:
                 "The number format of the pixels changes within the series; values are kept",
             )
         )
-    if any(p.instance.lossy or p.instance.transfer_syntax in LOSSY_SYNTAXES for p in planes):
+    if any(p.instance.lossy for p in planes):
         out.append(
             warn(
                 "lossy_compression",
@@ -145,15 +145,6 @@ def _pixel_form(planes: Sequence[Plane]) -> list[Finding]:
             )
         )
     return out
-
-
-LOSSY_SYNTAXES = frozenset(
-    {
-        "1.2.840.10008.1.2.4.50",  # JPEG baseline
-        "1.2.840.10008.1.2.4.51",  # JPEG extended
-        "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
-    }
-)
 
 
 def _tags_present(planes: Sequence[Plane]) -> list[Finding]:
