@@ -7,6 +7,17 @@ from pydantic import Field
 from nvc_pipeline.config.base import Section
 
 
+class FluidConfig(Section):
+    """What the cisternogram's intensities say of fluid and tissue."""
+
+    fluid_fraction: float = Field(gt=0, lt=1)
+    shading_mm: float = Field(gt=0)
+    shading_prior: float = Field(gt=0, le=1)
+    noise_floor: float = Field(ge=0, lt=1)
+    gate_blur_mm: float = Field(gt=0)
+    gate_gain: float = Field(gt=0)
+
+
 class NerveTraceConfig(Section):
     """From the facial nerve's probability to a centreline between the landmarks."""
 
@@ -114,6 +125,7 @@ class NamingConfig(Section):
 class TraceConfig(Section):
     """Probabilities to centrelines, surfaces and names."""
 
+    fluid: FluidConfig
     nerve: NerveTraceConfig
     detachment: DetachmentConfig
     pons: PonsConfig

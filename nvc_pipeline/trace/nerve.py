@@ -19,7 +19,7 @@ from nvc_pipeline.trace.curve import arc_length, end_direction, resample
 from nvc_pipeline.trace.evidence import Evidence
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.path import minimal_path
-from nvc_pipeline.trace.section import Refined, SectionSettings, refine
+from nvc_pipeline.trace.section import Image, Refined, SectionSettings, refine
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 _CRUMB_VOXELS = 4
@@ -122,7 +122,9 @@ def _medial_end(
     return np.asarray(voxels[int(np.argmax(rank))])
 
 
-def trace_line(evidence: Evidence, ends: NerveEnds, config: NerveTraceConfig, lead_mm: float) -> NerveLine:
+def trace_line(
+    evidence: Evidence, ends: NerveEnds, config: NerveTraceConfig, lead_mm: float, image: Image | None
+) -> NerveLine:
     """Return the refined tube, with ``lead_mm`` of the way back to the exit before its medial end."""
     nerve = evidence.probability[Structure.FACIAL_NERVE]
     attached = evidence.get(Structure.ATTACHED_SEGMENT)
@@ -132,7 +134,7 @@ def trace_line(evidence: Evidence, ends: NerveEnds, config: NerveTraceConfig, le
     lead = _lead(course, free, ends, config, lead_mm)
     beyond = free[-1] + end_direction(free, 2.0, at_start=False) * np.array([[0.5], [1.0]])
     rough = np.concatenate([lead, free, beyond])
-    tube = refine(rough, config.expected_radius_mm, nerve, section_settings(config))
+    tube = refine(rough, config.expected_radius_mm, nerve, section_settings(config), image)
     return NerveLine(tube, ends)
 
 

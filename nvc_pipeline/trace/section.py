@@ -97,10 +97,29 @@ def section_radius(values: FloatArray, rho: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(2.0 * np.median(sector, axis=1)))
 
 
+@dataclass(frozen=True)
+class Image:
+    """What the intensities say beside the probability.
+
+    ``dark`` is the part of a voxel that is not fluid; ``gate`` (0..1) keeps it to the
+    neighbourhood of the structure.
+    """
+
+    dark: Field
+    gate: Field
+
+
 def refine(
-    xyz: FloatArray, radius_mm: FloatArray | float, field: Field, settings: SectionSettings
+    xyz: FloatArray,
+    radius_mm: FloatArray | float,
+    field: Field,
+    settings: SectionSettings,
+    image: Image | None = None,
 ) -> Refined:
     """Move a curve onto the tube's axis and measure its radius.
+
+    First on the probability, which knows which tube it is; then, where the tube is bounded by
+    fluid, on the intensities, which know better where it is.
 
     Parameters
     ----------
@@ -112,40 +131,55 @@ def refine(
         How much of the tube fills each voxel, 0..1.
     """
     guess = np.broadcast_to(np.asarray(radius_mm, float), (len(xyz),))
-    rough_s = arc_length(xyz)
     line = resample(xyz, settings.step_mm)
-    radius = np.interp(arc_length(line), rough_s, guess)
+    radius = np.interp(arc_length(line), arc_length(xyz), guess)
     scatter = 0.0
-    for _ in range(settings.rounds):
-        reach = float(np.clip(radius.max() + 1.0, 1.2, settings.max_radius_mm + 1.0))
-        values, rho, u, v = polar_samples(field, line, reach)
-        shift, weight = section_offsets(values, rho, u, v, np.clip(radius, 0.5, None) + 0.25)
-        # A curve may not jump to a neighbour: a step is at most half a radius.
-        length = np.linalg.norm(shift, axis=1, keepdims=True)
-        shift = shift * np.minimum(1.0, 0.5 * np.maximum(radius, 0.4)[:, None] / np.maximum(length, 1e-9))
-        trust = np.clip(weight, 0.02, 1.0)
-        s = arc_length(line)
-        target = line + shift
-        moved = smooth(
-            s,
-            target,
-            trust,
-            s,
-            length_mm=settings.smoothing_length_mm,
-            knot_spacing_mm=settings.knot_spacing_mm,
-        )
-        scatter = float(np.sqrt(np.average(((target - moved) ** 2).sum(axis=1) / 2, weights=trust)))
-        area_radius = np.clip(section_radius(values, rho), settings.min_radius_mm, settings.max_radius_mm)
-        fitted = smooth(
-            s,
-            area_radius[:, None],
-            trust,
-            s,
-            length_mm=settings.radius_smoothing_length_mm,
-            knot_spacing_mm=settings.knot_spacing_mm,
-        )[:, 0]
-        radius = np.clip(fitted, settings.min_radius_mm, settings.max_radius_mm)
-        resampled = resample(moved, settings.step_mm)
-        radius = np.interp(arc_length(resampled), arc_length(moved), radius)
-        line = resampled
+    rounds: list[Image | None] = [None] * settings.rounds
+    if image is not None:
+        rounds += [image] * settings.rounds
+    for look in rounds:
+        line, radius, scatter = _round(line, radius, field, settings, look)
     return Refined(line, radius, field.sample(line), scatter)
+
+
+def _round(
+    line: FloatArray, radius: FloatArray, field: Field, settings: SectionSettings, image: Image | None
+) -> tuple[FloatArray, FloatArray, float]:
+    reach = float(np.clip(radius.max() + 1.0, 1.2, settings.max_radius_mm + 1.0))
+    values, rho, u, v = polar_samples(field, line, reach)
+    sigma = np.clip(radius, 0.5, None) + 0.25
+    shift, weight = section_offsets(values, rho, u, v, sigma)
+    if image is not None:
+        dark = polar_samples(image.dark, line, reach)[0]
+        seen = dark * polar_samples(image.gate, line, reach)[0]
+        better, _ = section_offsets(seen, rho, u, v, sigma)
+        trust = _bounded(dark, rho, radius)[:, None]
+        shift = trust * better + (1.0 - trust) * shift
+    # A curve may not jump to a neighbour: a step is at most half a radius.
+    length = np.linalg.norm(shift, axis=1, keepdims=True)
+    shift = shift * np.minimum(1.0, 0.5 * np.maximum(radius, 0.4)[:, None] / np.maximum(length, 1e-9))
+    weight = np.clip(weight, 0.02, 1.0)
+    s = arc_length(line)
+    knots = settings.knot_spacing_mm
+    target = line + shift
+    moved = smooth(s, target, weight, s, length_mm=settings.smoothing_length_mm, knot_spacing_mm=knots)
+    scatter = float(np.sqrt(np.average(((target - moved) ** 2).sum(axis=1) / 2, weights=weight)))
+    area_radius = np.clip(section_radius(values, rho), settings.min_radius_mm, settings.max_radius_mm)
+    length_mm = settings.radius_smoothing_length_mm
+    fitted = smooth(s, area_radius[:, None], weight, s, length_mm=length_mm, knot_spacing_mm=knots)[:, 0]
+    fitted = np.clip(fitted, settings.min_radius_mm, settings.max_radius_mm)
+    resampled = resample(moved, settings.step_mm)
+    return resampled, np.interp(arc_length(resampled), arc_length(moved), fitted), scatter
+
+
+def _bounded(values: FloatArray, rho: FloatArray, radius: FloatArray) -> FloatArray:
+    """Return how far a section stands free in fluid, 0 to 1, shape (N,).
+
+    A ray is free where the field falls below half its section's peak within 0.9 mm outside
+    the wall; with fewer than two thirds of the rays free the intensities are not followed.
+    """
+    peak = values.max(axis=(1, 2))
+    near = (rho[None, :] > radius[:, None]) & (rho[None, :] < radius[:, None] + 0.9)
+    least = np.where(near[:, None, :], values, np.inf).min(axis=2)
+    free = (least < 0.5 * peak[:, None]).mean(axis=1)
+    return np.asarray(np.clip((free - 0.65) / 0.25, 0.0, 1.0))

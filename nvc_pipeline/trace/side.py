@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from nvc_pipeline.trace.corridor import trace_corridor
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
 from nvc_pipeline.trace.evidence import Evidence, gather
+from nvc_pipeline.trace.field import Field
+from nvc_pipeline.trace.fluid import darkness, gated
 from nvc_pipeline.trace.naming import name_vessels
 from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_line, why_not
 from nvc_pipeline.trace.pons import pons_surface
@@ -57,12 +60,15 @@ def trace_side(
     if evidence is None:
         reason = segmentation.reason or "nothing was segmented on this side"
         return TracedSide(side, None, (), None, reason, findings)
-    traced = _trace_nerve(segmentation, evidence, config)
-    vessels = _trace_vessels(segmentation, evidence, traced.nerve, config)
+    dark = darkness(evidence, config.fluid)
+    traced = _trace_nerve(segmentation, evidence, dark, config)
+    vessels = _trace_vessels(segmentation, evidence, traced.nerve, dark, config)
     return TracedSide(side, traced.nerve, vessels, traced.pons, traced.reason, findings + traced.findings)
 
 
-def _trace_nerve(segmentation: SideSegmentation, evidence: Evidence, config: TraceConfig) -> _NerveResult:
+def _trace_nerve(
+    segmentation: SideSegmentation, evidence: Evidence, dark: Field | None, config: TraceConfig
+) -> _NerveResult:
     side = segmentation.side
     field = evidence.get(Structure.FACIAL_NERVE)
     if not segmentation.found or field is None:
@@ -71,7 +77,8 @@ def _trace_nerve(segmentation: SideSegmentation, evidence: Evidence, config: Tra
     if not mask.any():
         return _no_nerve(segmentation, "the facial nerve's probability is nowhere high enough", ())
     ends = find_ends(segmentation, evidence, mask, config.nerve)
-    line = trace_line(evidence, ends, config.nerve, config.detachment.search_mm)
+    image = None if dark is None else gated(dark, field, config.fluid)
+    line = trace_line(evidence, ends, config.nerve, config.detachment.search_mm, image)
     tube = line.tube
     leaving = detach(
         tube.xyz,
@@ -156,9 +163,14 @@ def _centreline_sd(line: NerveLine, config: TraceConfig) -> float:
 
 
 def _trace_vessels(
-    segmentation: SideSegmentation, evidence: Evidence, nerve: FacialNerve | None, config: TraceConfig
+    segmentation: SideSegmentation,
+    evidence: Evidence,
+    nerve: FacialNerve | None,
+    dark: Field | None,
+    config: TraceConfig,
 ) -> tuple[Vessel, ...]:
-    tubes = trace_vessels(evidence, config.vessels)
+    look = None if dark is None else partial(gated, dark, config=config.fluid)
+    tubes = trace_vessels(evidence, config.vessels, look)
     noise = tof_noise(evidence)
     seen: list[bool | None] = []
     for tube in tubes:

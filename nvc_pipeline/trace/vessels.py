@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from nvc_pipeline.trace.curve import arc_length, end_direction, resample
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.joining import Fragment, join, without_doubles
-from nvc_pipeline.trace.section import SectionSettings, refine
+from nvc_pipeline.trace.section import Image, SectionSettings, refine
 from nvc_pipeline.trace.skeleton import Branch, branches, prune, without_bridges
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
@@ -102,19 +103,22 @@ def _grow(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(binary_dilation(mask, structure=_ALL_NEIGHBOURS))
 
 
-def trace_vessels(evidence: Evidence, config: VesselTraceConfig) -> list[TracedTube]:
+def trace_vessels(
+    evidence: Evidence, config: VesselTraceConfig, look: Callable[[Field], Image] | None = None
+) -> list[TracedTube]:
     """Return every vessel of the side as a tube, longest first.
 
     Each class is thinned by itself, so two vessels that touch stay two where the network
     tells them apart; where it does not, branches at the crossing are paired by direction and
     calibre. Then fragments are joined across breaks and across slips of the class.
+    ``look`` gives the intensities about a tube's own probability; None uses none.
     """
     fields = vessel_fields(evidence, config)
     fragments: list[Fragment] = []
     for n in range(len(VESSELS)):
         fragments += _class_fragments(fields, n, evidence, config)
     joined = without_doubles(join(fragments, config), config.parallel_fraction)
-    finished = [_finish(fragment, fields, config) for fragment in joined]
+    finished = [_finish(fragment, fields, config, look) for fragment in joined]
     tubes = [t for t in finished if t is not None and t.length_mm >= config.min_length_mm]
     doubled = [Fragment(t.xyz, t.radius_mm, t.votes, frozenset()) for t in tubes]
     single = {id(f.xyz) for f in without_doubles(doubled, config.parallel_fraction)}
@@ -191,12 +195,18 @@ def settings(config: VesselTraceConfig) -> SectionSettings:
     )
 
 
-def _finish(fragment: Fragment, fields: VesselFields, config: VesselTraceConfig) -> TracedTube | None:
-    """Refine a joined fragment on the probability of its own classes."""
+def _finish(
+    fragment: Fragment,
+    fields: VesselFields,
+    config: VesselTraceConfig,
+    look: Callable[[Field], Image] | None,
+) -> TracedTube | None:
+    """Refine a joined fragment on the probability of its own classes, then on the intensities."""
     if fragment.length_mm < _ROUGH_STEP_MM:
         return None
     own = _own_field(fragment, fields)
-    tube = refine(fragment.xyz, fragment.radius_mm, own, settings(config))
+    image = None if look is None else look(own)
+    tube = refine(fragment.xyz, fragment.radius_mm, own, settings(config), image)
     if len(tube.xyz) < 4:
         return None
     votes = _votes(tube.xyz, fields)
