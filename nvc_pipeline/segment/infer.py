@@ -26,6 +26,8 @@ from nvc_pipeline.segment.network import LightUNet, build
 from nvc_pipeline.segment.region import Float32Array, RegionSpec, channels, to_patient
 
 _POSITION_SCALE_MM = 20.0
+_CORE_MM = 10.0
+"""Half the side of the box around the detachment point whose coverage decides: root, cistern, porus."""
 
 
 def segment(
@@ -140,9 +142,10 @@ def _side(
         )
     affine = spec.affine(place.lps, side)
     inputs = fine_inputs(cisternogram, tof, spec, affine)
-    coverage = float(inputs[2 if cisternogram is not None else 3].mean())
+    core = np.abs(spec.positions_mm()).max(axis=0) < _CORE_MM
+    coverage = float(inputs[2 if cisternogram is not None else 3][core].mean())
     if coverage < config.min_coverage:
-        reason = f"only {coverage:.0%} of the region around the nerve's root was scanned"
+        reason = f"only {coverage:.0%} of the 2 cm around the nerve's root was scanned"
         return _not_found(side, reason, "segment.coverage")
     logits = run_fine(inputs, network, metadata.fine.patch, config.window_overlap)
     shares, heat = probabilities(logits, metadata.calibration)
@@ -192,7 +195,7 @@ def _findings(
         yield warn("segment.no_tof", "No TOF: arteries are told from veins and nerves by their course alone.")
     if coverage < 0.9:
         yield warn(
-            "segment.coverage", f"Only {coverage:.0%} of the region around the nerve's root was scanned."
+            "segment.coverage", f"Only {coverage:.0%} of the 2 cm around the nerve's root was scanned."
         )
     for landmark in LANDMARKS:
         if landmark not in landmarks:
