@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nvc_pipeline.domain.anatomy import Landmark, Side, Structure
-from nvc_pipeline.geometry import Affine, LabelVolume, Points, Volume
+from nvc_pipeline.domain.anatomy import Landmark, Side
+from nvc_pipeline.geometry import Affine, Points, Volume
 from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, Randomise, make_case
 from nvc_pipeline.segment.samples import LabelledCase
 
@@ -47,14 +47,8 @@ def labelled(case: PhantomCase) -> LabelledCase:
         }
         if nerve.get("attached_segment_lps_mm"):
             attached[side] = Points(np.asarray(nerve["attached_segment_lps_mm"], dtype=np.float64))
-    # In this label table the attached segment is the corridor's own line; the corridor itself is pons.
-    names = {
-        index: Structure.BRAINSTEM.value if name.startswith(Structure.ATTACHED_SEGMENT) else name
-        for index, name in case.labels.names.items()
-    }
-    labels = LabelVolume(case.labels.array, case.labels.affine, names=names)
     name = f"{case.family}-{case.seed}"
-    return LabelledCase(name, case.cisternogram, aligned_tof(case), labels, landmarks, attached)
+    return LabelledCase(name, case.cisternogram, aligned_tof(case), case.labels, landmarks, attached)
 
 
 def aligned_tof(case: PhantomCase) -> Volume | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nvc_pipeline.domain.anatomy import Landmark, Side
+from nvc_pipeline.domain.anatomy import Landmark, Side, Structure
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import LabelVolume, Points, Volume
 from nvc_pipeline.geometry.resample import resample
@@ -172,7 +172,9 @@ def _label(labels: LabelVolume, affine: Any, shape: tuple[int, int, int]) -> npt
     total: Float32Array = np.zeros(shape, dtype=np.float32)
     out = np.zeros(shape, dtype=np.uint8)
     for structure, index in LABEL_OF.items():
-        values = [i for i, name in labels.names.items() if bare_name(name) == structure]
+        # A label table draws the attached segment over the pons that it lies in.
+        drawn = {structure, Structure.ATTACHED_SEGMENT} if structure is Structure.BRAINSTEM else {structure}
+        values = [i for i, name in labels.names.items() if bare_name(name) in drawn]
         mask = np.isin(labels.array, values)
         if not mask.any():
             continue
