@@ -242,6 +242,13 @@ class Sandbox:
         }
         return self._answers(0, request, "once")[0]
 
+    def deidentify(
+        self, jobs: Sequence[dict[str, Any]], key: bytes, options: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Clean ``job["path"]`` into ``job["target"]`` (see :mod:`nvc_pipeline.dicom.rewrite`)."""
+        request = {**self._base("deidentify"), "key": key.hex(), "options": options}
+        return self._spread(list(jobs), request, "jobs")
+
     def decode(
         self, jobs: Sequence[dict[str, Any]], shape: tuple[int, int, int], dtype: np.dtype[Any]
     ) -> tuple[npt.NDArray[Any], list[dict[str, Any]]]:

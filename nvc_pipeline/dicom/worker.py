@@ -75,6 +75,9 @@ def _serve(request: dict[str, Any], answer: Answer, buffer_fd: int) -> None:
             answer(_guarded(partial(_scan, path, limits, salt)))
     elif request["op"] == "unzip":
         answer(_guarded(partial(_unzip, request, limits)))
+    elif request["op"] == "deidentify":
+        for job in request["jobs"]:
+            answer(_guarded(partial(_deidentify, job, limits, request)))
     elif request["op"] == "decode":
         _decode(request, limits, answer, buffer_fd)
 
@@ -106,6 +109,15 @@ def _scan(path: str, limits: Any, salt: bytes) -> dict[str, Any]:
     if not record["sop_class_uid"]:
         raise FileRefused("not_dicom" if not opened.transfer_syntax else "header_unreadable")
     return {"instance": record}
+
+
+def _deidentify(job: dict[str, Any], limits: Any, request: dict[str, Any]) -> dict[str, Any]:
+    from nvc_pipeline.dicom.profile import Options
+    from nvc_pipeline.dicom.rewrite import rewrite
+
+    chosen = dict(request["options"])
+    options = Options(**{**chosen, "safe_private": tuple(chosen["safe_private"])})
+    return rewrite(job, limits, bytes.fromhex(request["key"]), options)
 
 
 def _unzip(request: dict[str, Any], limits: Any) -> dict[str, Any]:
