@@ -134,6 +134,10 @@ def make_case(family: str, seed: int, options: CaseOptions | None = None) -> Pha
         from nvc_pipeline.phantom.analytic.family import make_analytic_case
 
         return make_analytic_case(seed, options)
+    if family == "grown":
+        from nvc_pipeline.phantom.grown.family import make_grown_case
+
+        return make_grown_case(seed, options)
     raise UsageError(
         "phantom.family", "There is no such family of phantoms", where=family, remedy=f"one of {FAMILIES}"
     )

@@ -1,0 +1,1 @@
+"""The grown family: vessels that grow, tissue that gives way, a scanner simulated from spins up."""
