@@ -54,6 +54,18 @@ class DetachmentConfig(Section):
     fallback_sd_mm: float = Field(gt=0)
 
 
+class PorusConfig(Section):
+    """Where the nerve enters the bone, when the landmark was not seen."""
+
+    ring_mm: float = Field(gt=0)
+    window_mm: float = Field(gt=0)
+    least_mm: float = Field(ge=0)
+    closed_fraction: float = Field(gt=0, lt=1)
+    least_drop: float = Field(gt=0, lt=1)
+    sd_mm: float = Field(gt=0)
+    default_cisternal_mm: float = Field(gt=0)
+
+
 class PonsConfig(Section):
     """The surface of the pons about the corridor."""
 
@@ -128,6 +140,7 @@ class TraceConfig(Section):
     fluid: FluidConfig
     nerve: NerveTraceConfig
     detachment: DetachmentConfig
+    porus: PorusConfig
     pons: PonsConfig
     corridor: CorridorConfig
     vessels: VesselTraceConfig

@@ -15,11 +15,12 @@ from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray, Points
-from nvc_pipeline.trace.curve import arc_length, resample, smooth
+from nvc_pipeline.trace.curve import arc_length, resample, smooth, tangents
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.pons import project
 
 _BLEND_MM = 1.5
+_ACROSS_MM = 2.5
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ def _on_surface(
     line = resample(
         np.concatenate([project(start[None], surface)[0], rough[1:-1], end[None]]), config.step_mm
     )
-    for _ in range(2):
+    for _ in range(3):
+        if attached is not None:
+            line = _centre(line, surface, attached)
         line = _straighten(line, config)
         height = _taper(arc_length(line)) * float(project(end[None], surface)[1][0])
         foot, _, normal = project(line, surface)
@@ -109,6 +112,21 @@ def _on_surface(
         line[-1] = end
         line = resample(line, config.step_mm)
     return line
+
+
+def _centre(line: FloatArray, surface: Surface, attached: Field) -> FloatArray:
+    """Move the path across its course to the middle of the attached segment's probability."""
+    across = np.cross(project(line, surface)[2], tangents(line))
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    t = np.linspace(-_ACROSS_MM, _ACROSS_MM, 25)
+    share = attached.sample(line[:, None, :] + t[None, :, None] * across[:, None, :])
+    share = share * np.exp(-0.5 * (t / 1.5) ** 2)
+    mass = share.sum(axis=1)
+    shift = (share @ t) / np.maximum(mass, 1e-9)
+    # Both ends are landmarks and stay; what was hardly segmented moves little.
+    trust = np.clip(mass / (0.3 * len(t)), 0.0, 1.0)
+    trust[[0, -1]] = 0.0
+    return np.asarray(line + (trust * shift)[:, None] * across)
 
 
 def _taper(s: FloatArray) -> FloatArray:

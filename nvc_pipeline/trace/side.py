@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 
 from nvc_pipeline.config.trace import TraceConfig
-from nvc_pipeline.domain.anatomy import Structure
+from nvc_pipeline.domain.anatomy import Side, Structure
 from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Points, Volume
-from nvc_pipeline.trace.angiography import seen_on_tof, tof_noise
+from nvc_pipeline.trace.angiography import seen_on_tof
 from nvc_pipeline.trace.corridor import trace_corridor
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
@@ -23,7 +23,11 @@ from nvc_pipeline.trace.fluid import darkness, gated
 from nvc_pipeline.trace.naming import name_vessels
 from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_line, why_not
 from nvc_pipeline.trace.pons import pons_surface
+from nvc_pipeline.trace.porus import porus_by_bone
 from nvc_pipeline.trace.vessels import trace_vessels
+
+_FROM_BONE = "The porus is taken from where the nerve leaves the open fluid for bone."
+_ASSUMED = "The porus was not found; the nerve's free part ends at the usual cisternal length."
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ def _trace_nerve(
         side,
         config.detachment,
     )
-    lateral_s = nearest_length(tube.xyz, ends.lateral)[0]
-    findings = (*ends.findings, *leaving.findings)
+    lateral_s, porus, porus_findings = _lateral_end(line, leaving.s_mm, dark, side, config)
+    findings = (*ends.findings, *leaving.findings, *porus_findings)
     reason = why_not(line, leaving.s_mm, lateral_s, config.nerve)
     anchors = _anchors(tube.xyz, leaving.s_mm, ends.exit_point)
     pons = pons_surface(evidence, anchors, config.pons)
@@ -106,10 +110,32 @@ def _trace_nerve(
         attached=Points(corridor.xyz),
         exit_point=corridor.exit_point,
         detachment=leaving.estimate,
-        porus=ends.porus,
+        porus=porus,
         centreline_sd_mm=_centreline_sd(line, config),
     )
     return _NerveResult(nerve, pons, "", (*findings, *corridor.findings, *_no_pons(pons, segmentation)))
+
+
+def _lateral_end(
+    line: NerveLine, detachment_s: float, dark: Field | None, side: Side, config: TraceConfig
+) -> tuple[float, LandmarkEstimate | None, tuple[Finding, ...]]:
+    """Return where the free part ends, the porus if it was seen, and what to tell of it.
+
+    The landmark; without it the bone; without that a nerve's usual length, and no porus.
+    """
+    xyz, ends = line.tube.xyz, line.ends
+    if ends.porus is not None:
+        return nearest_length(xyz, ends.lateral)[0], ends.porus, ()
+    at = None if dark is None else porus_by_bone(xyz, detachment_s, dark, config.porus)
+    if at is not None:
+        estimate = LandmarkEstimate(Points(at_length(xyz, at)[None]), config.porus.sd_mm, 0.5)
+        return at, estimate, (_finding("trace.porus_from_bone", Severity.INFO, _FROM_BONE, side),)
+    end = min(nearest_length(xyz, ends.lateral)[0], detachment_s + config.porus.default_cisternal_mm)
+    return end, None, (_finding("trace.porus_assumed", Severity.WARNING, _ASSUMED, side),)
+
+
+def _finding(code: str, severity: Severity, message: str, side: Side) -> Finding:
+    return Finding(code=code, severity=severity, message=message, side=side)
 
 
 def _no_nerve(
@@ -171,12 +197,7 @@ def _trace_vessels(
 ) -> tuple[Vessel, ...]:
     look = None if dark is None else partial(gated, dark, config=config.fluid)
     tubes = trace_vessels(evidence, config.vessels, look)
-    noise = tof_noise(evidence)
-    seen: list[bool | None] = []
-    for tube in tubes:
-        if evidence.tof is None or noise is None:
-            seen.append(None)
-        else:
-            seen.append(seen_on_tof(tube.xyz, tube.radius_mm, evidence.tof, noise[1], config.naming))
+    tof = evidence.tof
+    seen = [None if tof is None else seen_on_tof(t.xyz, t.radius_mm, tof, config.naming) for t in tubes]
     level = float(nerve.detachment.point.xyz[0, 2]) if nerve is not None else None
     return name_vessels(tubes, seen, level, segmentation.side, config.vessels.connection_mm, config.naming)
