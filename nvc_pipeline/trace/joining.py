@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -52,6 +52,43 @@ def join(fragments: list[Fragment], config: VesselTraceConfig) -> list[Fragment]
     return _chains(fragments, partner)
 
 
+def split_at_trunk(fragments: list[Fragment], reach_mm: float) -> list[Fragment]:
+    """Cut a vertebral fragment in two where the basilar artery's end lies at its middle.
+
+    Both vertebral arteries have one class, so thinning runs up one and down the other; the
+    basilar artery springs from the bend.
+    """
+    va, ba = VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)
+    trunks = [f for f in fragments if int(np.argmax(f.votes)) == ba]
+    out: list[Fragment] = []
+    for fragment in fragments:
+        cut = None
+        if int(np.argmax(fragment.votes)) == va:
+            cut = _cut_at(fragment, trunks, reach_mm)
+        if cut is None:
+            out.append(fragment)
+            continue
+        for part in (slice(0, cut + 1), slice(cut, None)):
+            out.append(replace(fragment, xyz=fragment.xyz[part], radius_mm=fragment.radius_mm[part]))
+    return out
+
+
+def _cut_at(fragment: Fragment, trunks: list[Fragment], reach_mm: float) -> int | None:
+    """Return the index nearest to a trunk's end, if it lies well inside the fragment."""
+    tree = cKDTree(fragment.xyz)
+    s = arc_length(fragment.xyz)
+    best: tuple[float, int] | None = None
+    for trunk in trunks:
+        for at_start in (True, False):
+            distance, index = tree.query(_place(trunk, at_start))
+            index = int(index)
+            gap = float(distance) - float(fragment.radius_mm[index])
+            inside = 4.0 < s[index] < s[-1] - 4.0
+            if inside and gap <= reach_mm and (best is None or gap < best[0]):
+                best = (gap, index)
+    return None if best is None else best[1]
+
+
 def _candidates(fragments: list[Fragment], config: VesselTraceConfig) -> list[tuple[float, End, End]]:
     ends: list[End] = [(n, at_start) for n in range(len(fragments)) for at_start in (True, False)]
     ends = [e for e in ends if not _is_ring(fragments[e[0]])]
@@ -88,7 +125,8 @@ def join_cost(
     if turn > config.max_turn_deg or spread > 1.0 or distance > config.max_gap_mm:
         return None
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
-    if unlike > 0.5 and {int(np.argmax(one.votes)), int(np.argmax(two.votes))} == _TRUNKS:
+    names = {int(np.argmax(one.votes)), int(np.argmax(two.votes))}
+    if unlike > 0.5 and names == _TRUNKS:
         return None
     cost = distance / config.max_gap_mm + turn / config.max_turn_deg + spread
     total = cost + config.other_class_penalty * unlike

@@ -16,7 +16,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.curve import arc_length, end_direction, resample
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
-from nvc_pipeline.trace.joining import Fragment, join, without_doubles
+from nvc_pipeline.trace.joining import Fragment, join, split_at_trunk, without_doubles
 from nvc_pipeline.trace.section import Image, SectionSettings, refine
 from nvc_pipeline.trace.skeleton import Branch, branches, prune, without_bridges
 
@@ -117,6 +117,7 @@ def trace_vessels(
     fragments: list[Fragment] = []
     for n in range(len(VESSELS)):
         fragments += _class_fragments(fields, n, evidence, config)
+    fragments = split_at_trunk(fragments, config.connection_mm)
     joined = without_doubles(join(fragments, config), config.parallel_fraction)
     finished = [_finish(fragment, fields, config, look) for fragment in joined]
     tubes = [t for t in finished if t is not None and t.length_mm >= config.min_length_mm]
