@@ -21,7 +21,7 @@ from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vess
 from nvc_pipeline.errors import NvcError, UsageError
 from nvc_pipeline.geometry import LabelVolume, Points, Volume, axis_aligned_grid
 from nvc_pipeline.geometry.resample import resample
-from nvc_pipeline.review.records import load_report
+from nvc_pipeline.review.folders import load_report
 from nvc_pipeline.stages.serialise import traced_from_json
 from nvc_pipeline.store.atomic import read_json
 from nvc_pipeline.store.nifti import load_nifti
@@ -247,10 +247,26 @@ def _interest(result: Result, otherwise: npt.NDArray[np.float64]) -> npt.NDArray
 
 
 def window(volume: Volume) -> tuple[float, float]:
-    """Return a display window: the 1st and the 99.5th percentile of what is not background."""
+    """Return a display window: the 1st percentile of what is not background to a fifth above the 99.5th.
+
+    The fifth keeps CSF, the brightest of a cisternogram, a light grey.
+    """
+    low, high = _percentiles(volume, 1.0, 99.5)
+    return (low, max(low + 1.2 * (high - low), low + 1e-3))
+
+
+def vessel_window(volume: Volume) -> tuple[float, float]:
+    """Return a window for TOF over a cisternogram: tissue is black, so that only vessels are seen."""
+    middle, high = _percentiles(volume, 50.0, 99.9)
+    _, tissue = _percentiles(volume, 50.0, 92.0)
+    low = max(tissue, middle + 0.4 * (high - middle))
+    return (low, max(high, low + 1e-3))
+
+
+def _percentiles(volume: Volume, low: float, high: float) -> tuple[float, float]:
     sample = np.asarray(volume.array).ravel()[:: max(1, volume.array.size // 200_000)]
     seen = sample[sample > 0]
     if seen.size < 10:
         return (float(sample.min()), float(sample.max()) + 1.0)
-    low, high = np.percentile(seen, [1.0, 99.5])
-    return (float(low), float(max(high, low + 1e-3)))
+    first, last = np.percentile(seen, [low, high])
+    return (float(first), float(last))

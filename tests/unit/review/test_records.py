@@ -12,6 +12,7 @@ from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.errors import NvcError, OutputError, UsageError
 from nvc_pipeline.review import audit, records
 from nvc_pipeline.review.database import SQLITE_NAME, open_database
+from nvc_pipeline.review.folders import find_results
 from nvc_pipeline.review.migrations import MIGRATIONS, migrate, schema_version
 from nvc_pipeline.review.reading import Decision, ReadingForm
 from nvc_pipeline.review.worklist import worklist
@@ -68,8 +69,8 @@ class TestImport:
         assert [r.case_id for r in worklist(database, "ada")] == ["case-001", "case-003"]
 
     def test_finds_results_below_a_folder(self, results):
-        assert records.find_results(results[0].parent) == results
-        assert records.find_results(results[0]) == [results[0]]
+        assert find_results(results[0].parent) == results
+        assert find_results(results[0]) == [results[0]]
 
     def test_an_unmeasured_side_stands_before_a_negative_one(self, database, tmp_path):
         sides = rc.Sides(

@@ -97,4 +97,4 @@ def test_a_path_that_leaves_the_folder_is_not_followed(folder):
 def test_the_window_ignores_background():
     ciss, _, _ = rc.volumes(1.0)
     low, high = window(ciss)
-    assert 0 <= low < 400 < 900 < high < 1200
+    assert 0 <= low < 400 < 900 < high < 1300

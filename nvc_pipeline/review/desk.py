@@ -1,0 +1,343 @@
+"""One case on a reader's desk: its images, its corrections, its form. All that the viewer asks.
+
+The desk knows nothing of windows: each method is one act of the reader and returns what
+changed. Every act is on disk when the method returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nvc_pipeline.config import Config
+from nvc_pipeline.domain.anatomy import Grade, Landmark, Side, VesselClass
+from nvc_pipeline.domain.case import Contact, SideReport
+from nvc_pipeline.domain.traced import TracedSide
+from nvc_pipeline.errors import UsageError
+from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.review import corrections, records, snap
+from nvc_pipeline.review.database import Database
+from nvc_pipeline.review.editing import (
+    Change,
+    DatabaseJournal,
+    Edit,
+    EditingSession,
+    Journal,
+    MemoryJournal,
+    Stroke,
+    painted,
+)
+from nvc_pipeline.review.reading import Decision, ReadingForm, SignedReading
+from nvc_pipeline.review.result import Result, ReviewImages, load_result, review_images
+
+SideMeasurer = Callable[[TracedSide, Volume], SideReport]
+
+
+class CaseDesk:
+    """A case that is open for one reader.
+
+    Parameters
+    ----------
+    result:
+        The case's result folder in memory.
+    measure:
+        Measures a traced side on the cisternogram.
+    database, reader:
+        Where the reading is kept and whose it is; without a database the case is shown and
+        can be tried out, but not signed.
+    """
+
+    def __init__(
+        self,
+        result: Result,
+        config: Config,
+        measure: SideMeasurer,
+        *,
+        database: Database | None = None,
+        reader: str = "",
+    ) -> None:
+        self.result = result
+        self.config = config
+        self.database = database
+        self.reader = reader
+        self.images: ReviewImages = review_images(result, config.review)
+        self._base_labels = np.array(self.images.labels.array)
+        self._measure = measure
+        self.draft: records.Draft | None = None
+        self.signed: SignedReading | None = None
+        journal: Journal = MemoryJournal()
+        if database is not None:
+            self.signed = records.latest(database, self.case_id, reader)
+            self.draft = self._draft_if_open(database)
+            if self.draft is not None:
+                journal = DatabaseJournal(database, self.draft)
+        self.session = self._new_session(journal)
+
+    @classmethod
+    def open(
+        cls, folder: Path, config: Config, measure: SideMeasurer, database: Database | None, reader: str
+    ) -> CaseDesk:
+        """Read a result folder and put it on the desk, with the corrections of an open draft."""
+        return cls(load_result(folder), config, measure, database=database, reader=reader)
+
+    def _draft_if_open(self, database: Database) -> records.Draft | None:
+        try:
+            return records.open_draft(database, self.case_id, self.reader)
+        except UsageError as error:
+            if error.code == "review.signed":
+                return None
+            raise
+
+    def _new_session(self, journal: Journal) -> EditingSession:
+        reports = {side: self.result.report.sides.of(side) for side in Side}
+        traced = dict(self.result.traced)
+        before = self.signed
+        if before is not None:
+            # A reopened or signed case starts from what was signed, not from the model's answer.
+            from nvc_pipeline.review.result import traced_from_report
+
+            reports |= before.measured
+            for side in Side:
+                if before.edited.get(side):
+                    signed_side = traced_from_report(side, reports[side])
+                    pons = traced[side].pons
+                    traced[side] = TracedSide(side, signed_side.nerve, signed_side.vessels, pons)
+        return EditingSession(traced, reports, self._measured, journal, self.config.review.undo_steps)
+
+    def _measured(self, traced: TracedSide) -> SideReport:
+        if self.result.cisternogram is None:
+            return SideReport.not_measured("there is no cisternogram to measure on")
+        if traced.nerve is None:
+            return SideReport.not_measured(traced.reason or "the facial nerve was not found")
+        return self._measure(traced, self.result.cisternogram)
+
+    @property
+    def case_id(self) -> str:
+        """The case's id, a pseudonym."""
+        return self.result.report.case_id
+
+    @property
+    def editable(self) -> bool:
+        """Whether corrections are open: not when the reading is signed."""
+        return self.database is None or self.draft is not None
+
+    @property
+    def form(self) -> ReadingForm:
+        """The form as it stands."""
+        if self.draft is not None:
+            return self.draft.form
+        return self.signed.form if self.signed else ReadingForm()
+
+    def report(self, side: Side) -> SideReport:
+        """Return the numbers of one side as they stand."""
+        return self.session.now.sides[side].report
+
+    def traced(self, side: Side) -> TracedSide:
+        """Return the anatomy of one side as it stands."""
+        return self.session.now.sides[side].traced
+
+    def contacts(self, side: Side) -> tuple[Contact, ...]:
+        """Return the contacts of one side, heaviest first."""
+        return self.report(side).contacts
+
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """Return the label map on the review grid with the brush strokes, shape (I, J, K)."""
+        return painted(self._base_labels, self.session.now.strokes)
+
+    def home(self, side: Side) -> FloatArray:
+        """Return where to look first: the heaviest contact, else the detachment point, else the middle."""
+        contacts = self.contacts(side)
+        if contacts:
+            return np.asarray(contacts[0].nearest_on_nerve_lps_mm)
+        nerve = self.traced(side).nerve
+        if nerve is not None:
+            return np.asarray(nerve.detachment.point.xyz[0])
+        reference = self.images.reference
+        return reference.affine.apply((np.asarray(reference.shape) - 1) / 2)
+
+    def _require_editable(self) -> None:
+        if not self.editable:
+            raise UsageError(
+                "review.signed",
+                "This reading is signed and can't be changed",
+                where=self.case_id,
+                remedy="reopen it with a reason: that makes a new version",
+            )
+
+    def _apply(self, edit: Edit) -> Change:
+        self._require_editable()
+        return self.session.apply(edit)
+
+    def trace_nerve(self, side: Side, clicks: Sequence[FloatArray]) -> Change:
+        """Trace the nerve through clicks from the detachment point to the porus.
+
+        On a side without any vessel, bright vessels of the TOF near the path are added
+        unnamed, so that three clicks give a measurement and not an empty list.
+        """
+        cisternogram = self._cisternogram()
+        points = np.asarray(clicks, float)
+        settings = self.config.trace
+        tube = snap.snap_nerve(cisternogram, points, self.config.review, settings.nerve)
+        old = self.traced(side)
+        traced = corrections.with_nerve_path(old, side, tube, detachment=tube.xyz[0], porus=tube.xyz[-1])
+        if not traced.vessels and self.result.tof is not None:
+            near = snap.vessels_about(self.result.tof, tube.xyz, self.config.review, settings)
+            traced = TracedSide(side, traced.nerve, near, traced.pons, findings=traced.findings)
+        return self._apply(Edit("nerve traced", side, traced))
+
+    def move_landmark(self, side: Side, landmark: Landmark, point: FloatArray) -> Change:
+        """Move the detachment point or the porus; the path snaps along the image to it."""
+        nerve = self.traced(side).nerve
+        if nerve is None or landmark is Landmark.ROOT_EXIT_POINT:
+            raise UsageError(
+                "review.no_nerve",
+                "There is no nerve on this side to move a point of",
+                remedy="trace it first: three clicks from the detachment point to the porus",
+            )
+        line = nerve.free.points.xyz
+        start, end = line[0], line[-1]
+        if landmark is Landmark.ROOT_DETACHMENT_POINT:
+            start = np.asarray(point, float)
+        else:
+            end = np.asarray(point, float)
+        middle = line[_between(line, start, end)]
+        return self.trace_nerve(side, [start, *middle, end])
+
+    def move_path(self, side: Side, point: FloatArray) -> Change:
+        """Draw the nerve's path through a point between its ends."""
+        nerve = self.traced(side).nerve
+        if nerve is None:
+            return self.trace_nerve(side, [point])
+        line = nerve.free.points.xyz
+        return self.trace_nerve(side, [line[0], np.asarray(point, float), line[-1]])
+
+    def add_vessel(self, side: Side, clicks: Sequence[FloatArray], name: VesselClass) -> Change:
+        """Trace a vessel through one or more clicks, on the TOF where it is bright there."""
+        points = np.atleast_2d(np.asarray(clicks, float))
+        settings = self.config.trace.vessels
+        tof = self.result.tof
+        seen: bool | None = None
+        tube: snap.Tube | None = None
+        if tof is not None and name is not VesselClass.VEIN:
+            field = snap.bright_tubes(tof, points, self.config.review, clicks=points)
+            seen = bool(np.median(field.sample(points)) > 0.5)
+            if seen:
+                tube = snap.snap_vessel(tof, points, self.config.review, settings, bright=True)
+        if tube is None:
+            cisternogram = self._cisternogram()
+            tube = snap.snap_vessel(cisternogram, points, self.config.review, settings, bright=False)
+        traced = corrections.with_vessel(self.traced(side), tube, name, seen_on_tof=seen)
+        return self._apply(Edit(f"{name.value} added", side, traced))
+
+    def rename_vessel(self, side: Side, vessel_id: str, name: VesselClass) -> Change:
+        """Give a vessel another name; a vein is a name too."""
+        traced = corrections.renamed(self.traced(side), vessel_id, name)
+        return self._apply(Edit(f"vessel named {name.value}", side, traced))
+
+    def remove_vessel(self, side: Side, vessel_id: str) -> Change:
+        """Take away a vessel that is an artefact."""
+        traced = corrections.without_vessel(self.traced(side), vessel_id)
+        return self._apply(Edit("artefact removed", side, traced))
+
+    def mark_unreadable(self, side: Side, reason: str) -> Change:
+        """Mark a side unreadable with a reason, or readable again with an empty one."""
+        if not reason.strip() and not self.session.now.sides[side].unreadable:
+            raise UsageError(
+                "review.reason_missing",
+                "Marking a side unreadable needs a reason",
+                remedy="say why in a few words",
+            )
+        name = "marked unreadable" if reason.strip() else "readable again"
+        return self._apply(Edit(name, side, unreadable=reason.strip()))
+
+    def paint(self, side: Side, stroke: Stroke) -> Change:
+        """Lay a brush stroke over the labels."""
+        return self._apply(Edit("labels painted", side, stroke=stroke))
+
+    def save_form(self, form: ReadingForm) -> None:
+        """Autosave the form."""
+        self._require_editable()
+        if self.database is not None and self.draft is not None:
+            self.draft = records.save_draft(self.database, self.draft, form)
+
+    def proposed(self, side: Side) -> ReadingForm:
+        """Return the form with a side accepted as it is measured now: one key for the happy path."""
+        report = self.report(side)
+        edited = self.session.now.sides[side].edited
+        form = self.form.of(side)
+        unreadable = bool(self.session.now.sides[side].unreadable)
+        if report.status == "not_measured":
+            reason = form.reason or report.reason
+            return self.form.with_side(
+                side, decision=Decision.ACCEPT, reason=reason, grade=None, unreadable=True, offender=None
+            )
+        named = {c.vessel_id: c.vessel_class.value for c in report.contacts}
+        return self.form.with_side(
+            side,
+            decision=Decision.MODIFY if edited else Decision.ACCEPT,
+            reason=form.reason or ("corrected by hand" if edited else ""),
+            grade=report.grade or Grade.NONE,
+            offender=named.get(report.offender or ""),
+            unreadable=unreadable,
+        )
+
+    def sign(self) -> SignedReading:
+        """Freeze the reading.
+
+        Raises
+        ------
+        UsageError
+            ``review.incomplete`` naming the fields; ``review.no_database`` without one.
+        """
+        if self.database is None:
+            raise UsageError(
+                "review.no_database",
+                "There is no database to sign in",
+                remedy="open the case from nvc review",
+            )
+        self._require_editable()
+        assert self.draft is not None
+        now = self.session.now
+        self.signed = records.sign(
+            self.database,
+            self.draft,
+            {side: now.sides[side].report for side in Side},
+            {side: now.sides[side].edited for side in Side},
+            self.session.traced_sha256(),
+        )
+        self.draft = None
+        return self.signed
+
+    def reopen(self, reason: str) -> None:
+        """Start a new version of a signed reading."""
+        if self.database is None:
+            raise UsageError(
+                "review.no_database",
+                "There is no database to reopen in",
+                remedy="open the case from nvc review",
+            )
+        self.draft = records.reopen(self.database, self.case_id, self.reader, reason)
+        self.session = self._new_session(DatabaseJournal(self.database, self.draft))
+
+    def _cisternogram(self) -> Volume:
+        if self.result.cisternogram is None:
+            raise UsageError(
+                "review.no_cisternogram",
+                "Without a cisternogram no nerve can be traced",
+                where=self.case_id,
+                remedy="run the study with its cisternogram",
+            )
+        return self.result.cisternogram
+
+
+def _between(line: FloatArray, start: FloatArray, end: FloatArray) -> list[int]:
+    """Return up to two points of the old line that lie well between the new ends."""
+    far = (np.linalg.norm(line - start, axis=1) > 2.5) & (np.linalg.norm(line - end, axis=1) > 2.5)
+    ahead = ((line - start) @ (end - start) > 0) & ((line - end) @ (start - end) > 0)
+    kept = np.flatnonzero(far & ahead)
+    if len(kept) < 3:
+        return []
+    return [int(kept[len(kept) // 3]), int(kept[2 * len(kept) // 3])]

@@ -1,0 +1,144 @@
+"""What lies over a pane: letters of the patient's directions, crosshair, scale bar, title."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from nvc_pipeline.viewer.palette import CROSSHAIR
+
+_MARGIN = 6
+
+
+@dataclass(frozen=True)
+class PaneMarks:
+    """What to draw now; positions in pixels of the pane.
+
+    ``letters`` are those of the left, right, top and bottom edge. ``points`` are marks with
+    colour and caption.
+    """
+
+    title: str
+    letters: tuple[str, str, str, str]
+    crosshair: tuple[float, float] | None = None
+    mm_per_pixel: float | None = None
+    points: tuple[tuple[float, float, str, str], ...] = ()
+    note: str = ""
+
+
+class PaneOverlay(QWidget):
+    """A see-through widget over a canvas that lets the mouse through."""
+
+    def __init__(self, parent: QWidget, marks: Callable[[], PaneMarks]) -> None:
+        super().__init__(parent)
+        self._marks = marks
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setStyleSheet("background: transparent;")
+
+    def marks(self) -> PaneMarks:
+        """Return what is drawn, for tests."""
+        return self._marks()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw everything."""
+        del event
+        marks = self._marks()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if marks.crosshair is not None:
+            self._crosshair(painter, *marks.crosshair)
+        for x, y, colour, caption in marks.points:
+            self._point(painter, x, y, colour, caption)
+        self._letters(painter, marks.letters)
+        draw_text(
+            painter,
+            QRectF(_MARGIN, _MARGIN, self.width() / 2 - 24, 18),
+            marks.title,
+            10,
+            "#DDE3EA",
+            align="left",
+        )
+        if marks.note:
+            box = QRectF(self.width() - 260 - _MARGIN, _MARGIN, 260, 18)
+            draw_text(painter, box, marks.note, 10, "#F5B942", align="right")
+        if marks.mm_per_pixel:
+            self._scale_bar(painter, marks.mm_per_pixel)
+        painter.end()
+
+    def _crosshair(self, painter: QPainter, x: float, y: float) -> None:
+        pen = QPen(QColor(CROSSHAIR), 1)
+        painter.setPen(pen)
+        gap = 9
+        painter.drawLine(QPointF(0, y), QPointF(x - gap, y))
+        painter.drawLine(QPointF(x + gap, y), QPointF(self.width(), y))
+        painter.drawLine(QPointF(x, 0), QPointF(x, y - gap))
+        painter.drawLine(QPointF(x, y + gap), QPointF(x, self.height()))
+
+    def _point(self, painter: QPainter, x: float, y: float, colour: str, caption: str) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor("#000000"), 3.4))
+        painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
+        painter.setPen(QPen(QColor(colour), 1.8))
+        painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
+        if caption:
+            # Landmarks are captioned above, vessels below: the two often lie together.
+            below = caption[:1].isdigit()
+            box = QRectF(x + 8, y + 4 if below else y - 19, 160, 16)
+            draw_text(painter, box, caption, 9, colour, align="left")
+
+    def _letters(self, painter: QPainter, letters: tuple[str, str, str, str]) -> None:
+        wide, high, size = self.width(), self.height(), 26
+        places = (
+            QRectF(_MARGIN, high / 2 - size / 2, 34, size),
+            QRectF(wide - 34 - _MARGIN, high / 2 - size / 2, 34, size),
+            QRectF(wide / 2 - 17, _MARGIN, 34, size),
+            QRectF(wide / 2 - 17, high - size - _MARGIN, 34, size),
+        )
+        for place, text in zip(places, letters, strict=True):
+            draw_text(painter, place, text, 16, "#FFFFFF", bold=True)
+
+    def _scale_bar(self, painter: QPainter, mm_per_pixel: float) -> None:
+        wanted = 0.22 * self.width() * mm_per_pixel
+        length = max((n for n in (1, 2, 5, 10, 20, 50, 100) if n <= wanted), default=1)
+        pixels = length / mm_per_pixel
+        right, bottom = self.width() - 14, self.height() - 12
+        for colour, width in (("#000000", 5), ("#FFFFFF", 2)):
+            painter.setPen(QPen(QColor(colour), width))
+            painter.drawLine(QPointF(right - pixels, bottom), QPointF(right, bottom))
+        draw_text(
+            painter, QRectF(right - 80, bottom - 21, 80, 16), f"{length} mm", 9, "#FFFFFF", align="right"
+        )
+
+
+def draw_text(
+    painter: QPainter,
+    box: QRectF,
+    text: str,
+    points: int,
+    colour: str,
+    *,
+    bold: bool = False,
+    align: Literal["left", "centre", "right"] = "centre",
+) -> None:
+    """Draw text with a dark rim, legible on white CSF and on black bone."""
+    font = QFont()
+    font.setPointSize(points)
+    font.setBold(bold)
+    painter.setFont(font)
+    sideways = {
+        "left": Qt.AlignmentFlag.AlignLeft,
+        "centre": Qt.AlignmentFlag.AlignHCenter,
+        "right": Qt.AlignmentFlag.AlignRight,
+    }[align]
+    flags = int(sideways | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap)
+    painter.setPen(QColor("#000000"))
+    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1), (-1, -1)):
+        painter.drawText(box.translated(dx, dy), flags, text)
+    painter.setPen(QColor(colour))
+    painter.drawText(box, flags, text)

@@ -1,0 +1,244 @@
+"""The three linked slice panes: napari canvases on one review grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from napari.components.viewer_model import ViewerModel
+from napari.qt import QtViewer
+from napari.utils.colormap_backend import ColormapBackend
+from napari.utils.colormaps._accelerated_cmap import set_colormap_backend
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.review.result import ReviewImages, vessel_window, window
+from nvc_pipeline.viewer import space
+from nvc_pipeline.viewer.overlay import PaneMarks, PaneOverlay
+from nvc_pipeline.viewer.palette import colour_of, rgba
+
+# napari would compile its label colours with numba in each new process, which takes seconds;
+# plain numpy colours our 8-bit labels at once.
+set_colormap_backend(ColormapBackend.pure_python)
+
+
+class Crosshair(QObject):
+    """The point that all panes share, LPS mm."""
+
+    moved = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lps = np.zeros(3)
+
+    def move_to(self, lps: FloatArray) -> None:
+        """Go to a point; every pane follows."""
+        self.lps = np.asarray(lps, float)
+        self.moved.emit()
+
+
+class SlicePane(QWidget):
+    """One slice through the patient.
+
+    ``picked`` gives the LPS point of a click with a tool in hand; without one a click or drag
+    moves the crosshair. The wheel steps through slices, with Ctrl it zooms, Shift and drag
+    pans, the right button sets the window.
+    """
+
+    picked = Signal(object)
+    windowed = Signal(float, float)
+
+    def __init__(self, view: space.PaneView, crosshair: Crosshair) -> None:
+        super().__init__()
+        self.view = view
+        self.crosshair = crosshair
+        self.picking = False
+        self.painting = False
+        self.note = ""
+        self.marked: tuple[tuple[FloatArray, str, str], ...] = ()
+        self.model = ViewerModel()
+        self.qt_viewer = QtViewer(self.model)
+        self.qt_viewer.dims.setVisible(False)
+        self.qt_viewer.dims.setMaximumHeight(0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.qt_viewer)
+        self.overlay = PaneOverlay(self, self._marks)
+        self.setMinimumSize(180, 150)
+        self.model.mouse_drag_callbacks.append(self._drag)
+        self.model.mouse_wheel_callbacks.append(self._wheel)
+        crosshair.moved.connect(self._follow)
+        for event in (self.model.camera.events.center, self.model.camera.events.zoom):
+            event.connect(self._redraw)
+
+    def show_images(self, images: ReviewImages, labels: np.ndarray) -> None:
+        """Put the case's layers in; ``labels`` is shared by all panes so that a brush shows in each."""
+        if self.model.layers:
+            self.model.layers.clear()
+        place = space.layer_space(images.reference)
+        alone = images.cisternogram is None
+        for name, volume in (("cisternogram", images.cisternogram), ("TOF", images.tof)):
+            if volume is not None:
+                over = name == "TOF" and not alone
+                self.model.add_image(
+                    space.layer_data(volume),
+                    name=name,
+                    colormap="inferno" if over else "gray",
+                    contrast_limits=vessel_window(volume) if over else window(volume),
+                    interpolation2d="linear",
+                    blending="additive" if over else "translucent_no_depth",
+                    **place,
+                )
+        colours = {index: rgba(colour_of(name)) for index, name in images.names.items()}
+        layer = self.model.add_labels(
+            labels.transpose(2, 1, 0), name="labels", opacity=0.8, colormap=direct_colours(colours), **place
+        )
+        layer.contour = 1
+        self.model.dims.order = self.view.order
+        self.model.camera.orientation2d = (self.view.vertical, "right")
+        self.model.camera.mouse_pan = False
+        self.model.camera.mouse_zoom = False
+        self.fit()
+        self._follow()
+
+    def layer(self, name: str) -> Any | None:
+        """Return a layer by name, None where the case lacks it."""
+        return next((layer for layer in self.model.layers if layer.name == name), None)
+
+    def fit(self) -> None:
+        """Show the whole slice."""
+        self.model.reset_view()
+
+    def zoom_to(self, field_mm: float) -> None:
+        """Show ``field_mm`` of the patient across the pane, about the crosshair."""
+        shortest = max(1, min(self.qt_viewer.canvas.native.width(), self.qt_viewer.canvas.native.height()))
+        self.model.camera.zoom = shortest / field_mm
+        self.centre()
+
+    def centre(self) -> None:
+        """Bring the crosshair to the middle of the pane."""
+        world = space.to_world(self.crosshair.lps)
+        self.model.camera.center = tuple(world[list(self.view.order)])
+
+    def to_pixel(self, lps: FloatArray) -> tuple[float, float]:
+        """Return where an LPS point lies on the pane, pixels."""
+        camera = self.model.camera
+        shown = space.to_world(lps)[list(self.view.order[1:])]
+        dy, dx = (shown - np.asarray(camera.center)[1:]) * camera.zoom
+        canvas = self.qt_viewer.canvas.native
+        sign = 1.0 if self.view.vertical == "down" else -1.0
+        return float(canvas.width() / 2 + dx), float(canvas.height() / 2 + sign * dy)
+
+    def depth_mm(self, lps: FloatArray) -> float:
+        """Return how far a point lies from the shown slice, mm."""
+        axis = 2 - self.view.slider
+        return abs(float(lps[axis] - self.crosshair.lps[axis]))
+
+    def step(self, slices: int) -> None:
+        """Move the crosshair by whole slices along this pane's normal."""
+        layers = self.model.layers
+        if not layers:
+            return
+        spacing = float(layers[0].scale[self.view.slider])
+        lps = self.crosshair.lps.copy()
+        lps[2 - self.view.slider] += slices * spacing
+        low, high = layers[0].extent.world
+        self.crosshair.move_to(space.to_lps(np.clip(space.to_world(lps), low, high)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the overlay on the canvas."""
+        super().resizeEvent(event)
+        self.overlay.setGeometry(self.rect())
+        self.overlay.raise_()
+
+    def close_canvas(self) -> None:
+        """Let the canvas go; napari leaks it otherwise."""
+        self.crosshair.moved.disconnect(self._follow)
+        self.model.layers.clear()
+        self.qt_viewer.close()
+
+    def _follow(self) -> None:
+        world = space.to_world(self.crosshair.lps)
+        if self.model.layers:
+            self.model.dims.set_point(self.view.slider, float(world[self.view.slider]))
+        self.overlay.update()
+
+    def _redraw(self, event: object = None) -> None:
+        del event
+        self.overlay.update()
+
+    def _marks(self) -> PaneMarks:
+        right, up = np.array(self.view.right), np.array(self.view.up)
+        letters = (space.letter(-right), space.letter(right), space.letter(up), space.letter(-up))
+        points = tuple(
+            (*self.to_pixel(lps), colour, caption)
+            for lps, colour, caption in self.marked
+            if self.depth_mm(lps) <= 1.2
+        )
+        axis = 2 - self.view.slider
+        at = f"{self.view.name}   {('L', 'P', 'S')[axis]} {self.crosshair.lps[axis]:.1f} mm"
+        return PaneMarks(
+            at, letters, self.to_pixel(self.crosshair.lps), 1.0 / self.model.camera.zoom, points, self.note
+        )
+
+    def _drag(self, model: ViewerModel, event: Any) -> Iterator[None]:
+        if self.painting:
+            return
+        start = np.asarray(event.position, float)
+        if "Shift" in event.modifiers:
+            yield from self._pan(event)
+        elif event.button == 2:
+            yield from self._window(event)
+        elif self.picking:
+            self.picked.emit(space.to_lps(start))
+        else:
+            self.crosshair.move_to(space.to_lps(start))
+            yield
+            while event.type == "mouse_move":
+                self.crosshair.move_to(space.to_lps(event.position))
+                yield
+
+    def _pan(self, event: Any) -> Iterator[None]:
+        camera = self.model.camera
+        centre, at = np.asarray(camera.center, float), np.asarray(event.pos, float)
+        sign = 1.0 if self.view.vertical == "down" else -1.0
+        yield
+        while event.type == "mouse_move":
+            dx, dy = (np.asarray(event.pos, float) - at) / camera.zoom
+            camera.center = tuple(centre - np.array([0.0, sign * dy, dx]))
+            yield
+
+    def _window(self, event: Any) -> Iterator[None]:
+        at = np.asarray(event.pos, float)
+        yield
+        while event.type == "mouse_move":
+            now = np.asarray(event.pos, float)
+            self.windowed.emit(*((now - at) / 300.0))
+            at = now
+            yield
+
+    def _wheel(self, model: ViewerModel, event: Any) -> None:
+        turn = float(np.sign(event.delta[1]))
+        if "Control" in event.modifiers:
+            self.model.camera.zoom *= 1.15**turn
+        else:
+            self.step(int(turn))
+        event.handled = True
+
+    def event(self, event: Any) -> bool:
+        """Update the overlay when the pane is shown."""
+        if event.type() == event.Type.Show:
+            self.overlay.raise_()
+        return bool(super().event(event))
+
+
+def direct_colours(colours: dict[int, tuple[float, float, float, float]]) -> Any:
+    """Return a label colormap with these colours; other labels are not drawn."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    clear = (0.0, 0.0, 0.0, 0.0)
+    table: dict[Any, Any] = {None: clear, 0: clear, **colours}
+    return DirectLabelColormap(color_dict=table)

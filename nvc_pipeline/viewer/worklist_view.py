@@ -1,0 +1,230 @@
+"""The worklist: a table over the database that stays quick at thousands of cases."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPixmap
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nvc_pipeline import RESEARCH_USE_ONLY
+from nvc_pipeline.domain.anatomy import Grade, Priority
+from nvc_pipeline.review.database import Database
+from nvc_pipeline.review.reading import CaseState
+from nvc_pipeline.review.worklist import (
+    Order,
+    WorklistFilter,
+    WorklistRow,
+    neighbour,
+    thumbnail,
+    worklist,
+)
+from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, STATES, STYLE, colour_of
+
+Index = QModelIndex | QPersistentModelIndex
+_COLUMNS = ("", "Case", "Priority", "Score", "Side", "Grade", "Vessel", "Gap mm", "Findings", "State")
+_ORDERS: dict[str, Order] = {
+    "reading order": "priority",
+    "grade": "grade",
+    "gap": "gap",
+    "case": "case",
+    "newest": "imported",
+}
+_THUMB = 56
+
+
+class WorklistModel(QAbstractTableModel):
+    """Rows of the worklist; thumbnails are read when they come into view."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+        self.rows: list[WorklistRow] = []
+        self._pictures: dict[str, QPixmap | None] = {}
+
+    def show(self, rows: list[WorklistRow]) -> None:
+        """Replace what is listed."""
+        self.beginResetModel()
+        self.rows = rows
+        self.endResetModel()
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        """Return the number of cases."""
+        del parent
+        return len(self.rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        """Return the number of columns."""
+        del parent
+        return len(_COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> str | None:
+        """Return a column's title."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return _COLUMNS[section]
+        return None
+
+    def data(self, index: Index, role: int = 0) -> object:
+        """Return text, picture or colour of a cell."""
+        row, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole and column:
+            return self._text(row, column)
+        if role == Qt.ItemDataRole.DecorationRole and column == 0:
+            return self._picture(row.case_id)
+        if role == Qt.ItemDataRole.BackgroundRole and column == 5 and row.grade:
+            return QColor(GRADES[Grade(row.grade)])
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return self._ink(row, column)
+        return None
+
+    @staticmethod
+    def _text(row: WorklistRow, column: int) -> str:
+        gap = "–" if row.gap_mm is None else f"{row.gap_mm:.2f}"
+        return (
+            "",
+            row.case_id,
+            PRIORITIES[row.priority],
+            f"{row.score:.0f}" if row.priority != Priority.UNMEASURED.value else "–",
+            row.side,
+            row.grade or "not measured",
+            row.offender or "–",
+            gap,
+            f"{row.findings} {row.worst_finding}".strip() if row.findings else "none",
+            STATES[row.state] + (", mine signed" if row.mine_signed else ""),
+        )[column]
+
+    @staticmethod
+    def _ink(row: WorklistRow, column: int) -> QColor | None:
+        if column == 6 and row.offender:
+            return QColor(colour_of(row.offender))
+        if column == 8 and row.worst_finding:
+            return QColor(next(c for s, c in SEVERITY.items() if s.value == row.worst_finding))
+        if column == 9 and row.state is CaseState.SIGNED:
+            return QColor("#8E98A4")
+        return None
+
+    def _picture(self, case_id: str) -> QPixmap | None:
+        if case_id not in self._pictures:
+            data = thumbnail(self._database, case_id)
+            pixmap = QPixmap()
+            self._pictures[case_id] = pixmap if data and pixmap.loadFromData(data) else None
+        return self._pictures[case_id]
+
+
+class WorklistView(QWidget):
+    """Filters and table. ``opened`` gives the case to read."""
+
+    opened = Signal(str)
+
+    def __init__(self, database: Database, reader: str) -> None:
+        super().__init__()
+        self._database = database
+        self._reader = reader
+        self.model = WorklistModel(database)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("search: case, vessel, zone, finding (Ctrl+F)")
+        self.priority = _choices(("any priority", *(p.value for p in Priority)))
+        self.grade = _choices(("any grade", *(g.value for g in Grade)))
+        self.state = QComboBox()
+        for text, value in (("any state", None), *((STATES[s], s) for s in CaseState)):
+            self.state.addItem(text, value)
+        self.order = _choices(tuple(_ORDERS))
+        self.flagged = QCheckBox("flagged only")
+        self.count = QLabel()
+        self.table = self._make_table()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setStyleSheet(STYLE)
+        self._lay_out()
+        self.search.textChanged.connect(self.refresh)
+        for box in (self.priority, self.grade, self.state, self.order):
+            box.currentIndexChanged.connect(self.refresh)
+        self.flagged.toggled.connect(self.refresh)
+        self.table.activated.connect(lambda index: self.opened.emit(self.model.rows[index.row()].case_id))
+        self.refresh()
+
+    def _make_table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self.model)
+        table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(_THUMB + 4)
+        table.setIconSize(QSize(_THUMB, _THUMB))
+        # Interactive columns: measuring a thousand rows to fit them would be the wait we avoid.
+        header = table.horizontalHeader()
+        for column, width in enumerate((_THUMB + 10, 210, 100, 60, 60, 110, 90, 80, 110, 190)):
+            table.setColumnWidth(column, width)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        return table
+
+    def _lay_out(self) -> None:
+        banner = QLabel(RESEARCH_USE_ONLY)
+        banner.setObjectName("banner")
+        banner.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        row = QHBoxLayout()
+        row.setContentsMargins(6, 4, 6, 0)
+        row.addWidget(self.search, 1)
+        for widget in (self.priority, self.grade, self.state, self.flagged, self.order, self.count):
+            row.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(banner)
+        layout.addLayout(row)
+        layout.addWidget(self.table)
+
+    def wanted(self) -> WorklistFilter:
+        """Return the filter that the controls ask for."""
+        state = self.state.currentData()
+        return WorklistFilter(
+            text=self.search.text(),
+            priorities=_one(self.priority),
+            grades=_one(self.grade),
+            states=frozenset() if state is None else frozenset({state}),
+            flagged_only=self.flagged.isChecked(),
+            order=_ORDERS[self.order.currentText()],
+        )
+
+    def refresh(self) -> None:
+        """Ask the database again; the selected case stays selected."""
+        chosen = self.selected()
+        self.model.show(worklist(self._database, self._reader, self.wanted()))
+        self.count.setText(f"{len(self.model.rows)} cases")
+        if self.model.rows:
+            self.select(chosen or self.model.rows[0].case_id)
+
+    def selected(self) -> str | None:
+        """Return the selected case."""
+        rows = self.table.selectionModel().selectedRows()
+        return self.model.rows[rows[0].row()].case_id if rows else None
+
+    def select(self, case_id: str) -> None:
+        """Select a case, if it is listed, and bring it into view."""
+        for number, row in enumerate(self.model.rows):
+            if row.case_id == case_id:
+                self.table.selectRow(number)
+                self.table.scrollTo(self.model.index(number, 1))
+                return
+        self.table.selectRow(0)
+
+    def neighbour(self, case_id: str, step: int) -> str | None:
+        """Return the case before or after another in what is listed."""
+        return neighbour(self.model.rows, case_id, step)
+
+
+def _choices(items: tuple[str, ...]) -> QComboBox:
+    box = QComboBox()
+    box.addItems(list(items))
+    return box
+
+
+def _one(box: QComboBox) -> frozenset[str]:
+    return frozenset() if box.currentIndex() <= 0 else frozenset({box.currentText()})
