@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from nvc_pipeline.dicom.filebytes import PARSE_ERRORS, OpenFile
+from nvc_pipeline.dicom.filebytes import PARSE_ERRORS, FileRefused, OpenFile
 from nvc_pipeline.dicom.functional_groups import frames_of
 from nvc_pipeline.dicom.values import code, codes, number, numbers, text, whole
 
@@ -84,12 +84,20 @@ HEADER_TAGS: tuple[str | tuple[int, int], ...] = (
 )
 
 
-def instance_record(dataset: Dataset, opened: OpenFile, salt: bytes) -> dict[str, Any]:
-    """Return the JSON record of one file; see :class:`nvc_pipeline.dicom.header.InstanceHeader`."""
+def instance_record(dataset: Dataset, opened: OpenFile, salt: bytes, max_voxels: int) -> dict[str, Any]:
+    """Return the JSON record of one file; see :class:`nvc_pipeline.dicom.header.InstanceHeader`.
+
+    Raises
+    ------
+    FileRefused
+        ``too_many_voxels``, ``too_many_frames``, ``mosaic_unreadable``.
+    """
     meta = getattr(dataset, "file_meta", None)
     sop_class = text(dataset, "SOPClassUID") or (text(meta, "MediaStorageSOPClassUID") if meta else "")
     syntax = opened.transfer_syntax or "1.2.840.10008.1.2"
     pixels = _pixels(dataset, opened, syntax)
+    if pixels and pixels["rows"] * pixels["columns"] * pixels["frames"] > max_voxels:
+        raise FileRefused("too_many_voxels")
     frames = frames_of(dataset, pixels) if pixels else []
     notes = ["foreign_preamble"] if opened.foreign_preamble else []
     return {

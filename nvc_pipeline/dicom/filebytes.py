@@ -55,10 +55,11 @@ class FileRefused(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Largest file, and largest swelling of a compressed one."""
+    """Largest file, swelling of a compressed one, and number of voxels in a file."""
 
     max_file_bytes: int
     max_inflation: int
+    max_voxels: int
 
     def inflated_bytes(self, compressed: int) -> int:
         """Return how large ``compressed`` bytes may become."""
@@ -75,6 +76,8 @@ class OpenFile:
         Seekable; the file itself, or its inflated bytes in memory.
     plain:
         True when offsets in ``stream`` are offsets in the file on disk.
+    bare:
+        There is no DICM mark: perhaps a dataset stripped of its meta information.
     transfer_syntax:
         As written in the file meta information; "" when there is none.
     foreign_preamble:
@@ -83,6 +86,7 @@ class OpenFile:
 
     stream: BinaryIO
     plain: bool
+    bare: bool
     transfer_syntax: str
     foreign_preamble: bool
 
@@ -115,7 +119,7 @@ def open_file(path: str, limits: Limits) -> OpenFile:
         if not _looks_like_bare_dataset(head):
             raise FileRefused("not_dicom")
         stream.seek(0)
-        return OpenFile(stream, plain, "", False)
+        return OpenFile(stream, plain, True, "", False)
     syntax, start = _meta_syntax(stream)
     if syntax == _DEFLATED:
         stream.seek(start)
@@ -124,7 +128,7 @@ def open_file(path: str, limits: Limits) -> OpenFile:
         stream = io.BytesIO(_plain_meta() + body)
         plain = False
     stream.seek(0)
-    return OpenFile(stream, plain, syntax, foreign)
+    return OpenFile(stream, plain, False, syntax, foreign)
 
 
 def inflate(stream: BinaryIO, window_bits: int, limit: int) -> bytes:

@@ -94,7 +94,7 @@ def read_source(source: Path, config: IngestConfig, sandbox: Sandbox, workdir: P
             remedy="give the folder that holds the DICOM files, a zip of it, or one file",
         )
     counts: Counter[str] = Counter({"not_regular_file": skipped} if skipped else {})
-    instances = _parse(paths, config, sandbox, counts)
+    instances = _parse(paths, sandbox, counts)
     findings = tuple(_set_aside(code, n) for code, n in sorted(counts.items()) if n)
     if not instances:
         reasons = "; ".join(f.message for f in findings)
@@ -179,9 +179,7 @@ def _unpacked(path: Path, sandbox: Sandbox, workdir: Path) -> list[Path]:
     return sorted(p for p in workdir.iterdir() if p.is_file() and not p.is_symlink())
 
 
-def _parse(
-    paths: list[Path], config: IngestConfig, sandbox: Sandbox, counts: Counter[str]
-) -> list[InstanceHeader]:
+def _parse(paths: list[Path], sandbox: Sandbox, counts: Counter[str]) -> list[InstanceHeader]:
     instances: list[InstanceHeader] = []
     for file, answer in enumerate(sandbox.scan(paths)):
         if "instance" not in answer:
@@ -189,12 +187,12 @@ def _parse(
             continue
         try:
             instance = InstanceHeader.from_wire(file, answer["instance"])
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             counts["header_unreadable"] += 1
             continue
         if instance.sop_class_uid == _DICOMDIR_CLASS:
             continue  # an index can lie; the files themselves were walked
-        problem = _unusable(instance, config)
+        problem = _unusable(instance)
         if problem:
             counts[problem] += 1
         else:
@@ -202,7 +200,7 @@ def _parse(
     return instances
 
 
-def _unusable(instance: InstanceHeader, config: IngestConfig) -> str:
+def _unusable(instance: InstanceHeader) -> str:
     pixels = instance.pixels
     if pixels is None:
         # An MR image whose file ends before its pixels is damaged, not another kind of object.
@@ -213,8 +211,6 @@ def _unusable(instance: InstanceHeader, config: IngestConfig) -> str:
         )
     if min(pixels.rows, pixels.columns, pixels.frames) < 1:
         return "header_unreadable"
-    if pixels.rows * pixels.columns * pixels.frames > config.max_voxels:
-        return "too_many_voxels"
     return ""
 
 

@@ -33,6 +33,7 @@ from nvc_pipeline.errors import InputRefused
 _MIB = 1 << 20
 _MAX_ANSWER = 256 * _MIB
 _MAX_DEATHS = 50
+_START_SECONDS = 120.0
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
@@ -44,6 +45,7 @@ class ChildDied(Exception):
 class _Child:
     process: subprocess.Popen[bytes]
     file_seconds: float
+    ready: bool = False
 
     def send(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode()
@@ -54,7 +56,13 @@ class _Child:
             raise ChildDied("crashed") from error
 
     def receive(self) -> dict[str, Any]:
-        deadline = time.monotonic() + self.file_seconds
+        if not self.ready:
+            self.ready = True
+            self._message(_START_SECONDS)
+        return self._message(self.file_seconds)
+
+    def _message(self, seconds: float) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
         (length,) = struct.unpack("<I", self._exactly(4, deadline))
         if length > _MAX_ANSWER:
             raise ChildDied("crashed")
@@ -188,6 +196,7 @@ class Sandbox:
             "op": op,
             "max_file_bytes": self._config.max_file_mib * _MIB,
             "max_inflation": self._config.max_inflation,
+            "max_voxels": self._config.max_voxels,
         }
 
     def _answers(self, number: int, request: dict[str, Any], key: str) -> list[dict[str, Any]]:

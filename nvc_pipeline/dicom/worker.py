@@ -39,6 +39,10 @@ def main() -> int:
 
     pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
     pydicom_config.use_none_as_empty_text_VR_value = False
+    # The slow imports come before the first file, whose time is limited.
+    from nvc_pipeline.dicom import extract, pixels
+
+    answer({"ready": [extract.__name__, pixels.__name__]})
     while (request := _read(source)) is not None:
         _serve(request, answer, buffer_fd)
     return 0
@@ -68,7 +72,7 @@ def _read(source: BinaryIO) -> dict[str, Any] | None:
 def _serve(request: dict[str, Any], answer: Answer, buffer_fd: int) -> None:
     from nvc_pipeline.dicom.filebytes import Limits
 
-    limits = Limits(int(request["max_file_bytes"]), int(request["max_inflation"]))
+    limits = Limits(*(int(request[k]) for k in ("max_file_bytes", "max_inflation", "max_voxels")))
     if request["op"] == "scan":
         salt = bytes.fromhex(request["salt"])
         for path in request["paths"]:
@@ -105,9 +109,9 @@ def _scan(path: str, limits: Any, salt: bytes) -> dict[str, Any]:
     opened = open_file(path, limits)
     with opened.stream:
         dataset = read_header(opened, HEADER_TAGS)
-        record = instance_record(dataset, opened, salt)
+        record = instance_record(dataset, opened, salt, limits.max_voxels)
     if not record["sop_class_uid"]:
-        raise FileRefused("not_dicom" if not opened.transfer_syntax else "header_unreadable")
+        raise FileRefused("not_dicom" if opened.bare else "header_unreadable")
     return {"instance": record}
 
 

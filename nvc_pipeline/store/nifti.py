@@ -38,6 +38,7 @@ def load_nifti(path: Path, frame_of_reference: str = "") -> Volume:
         ImageFileError,
         OSError,
         ValueError,
+        OverflowError,
         EOFError,
         MemoryError,
         nib.spatialimages.HeaderDataError,
