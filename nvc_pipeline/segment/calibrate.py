@@ -18,7 +18,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.segment.bundle_metadata import Calibration, LandmarkCalibration
 from nvc_pipeline.segment.channels import ATTACHED_CHANNEL, IGNORE, LANDMARKS, LOCATED, SOFTMAX
 from nvc_pipeline.segment.infer import run_fine
-from nvc_pipeline.segment.locate import peak_of
+from nvc_pipeline.segment.locate import mass_peak, peak_of, place_probability
 from nvc_pipeline.segment.region import Float32Array, RegionSpec
 from nvc_pipeline.segment.samples import CoarseSample, RegionSample
 
@@ -154,7 +154,8 @@ def _platt(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         return loss
 
     optimiser.step(closure)
-    return float(value[0]), max(float(value[1]), 0.05)
+    fitted = value.detach()
+    return float(fitted[0]), max(float(fitted[1]), 0.05)
 
 
 def _judge_fine(
@@ -187,10 +188,10 @@ def _judge_locator(
                 blind[:, max(0, int(points[0, 0]) - 5) :] = 0
             for view, present in ((images, True), (blind, False)):
                 with torch.inference_mode():
-                    heat = torch.sigmoid(locator(torch.from_numpy(view)[None]))[0].numpy()
+                    mass = place_probability(locator(torch.from_numpy(view)[None]))[0].numpy()
                 for i, point in enumerate(points):
                     if np.isfinite(point).all():
-                        ijk, peak = peak_of(heat[i] * (view[2:].max(0) > 0), radius=3)
+                        ijk, peak = mass_peak(mass[i] * (view[2:].max(0) > 0))
                         error = float(np.linalg.norm(ijk - point)) * spacing_mm if present else np.inf
                         seen[i].append((peak, error))
     return seen

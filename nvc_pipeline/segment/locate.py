@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from scipy.ndimage import uniform_filter
+from torch import Tensor, nn
 
 from nvc_pipeline.domain.anatomy import Landmark, Side
 from nvc_pipeline.geometry import Affine, FloatArray, Volume, axis_aligned_grid
@@ -23,7 +24,7 @@ _DIVISIBLE = 8
 
 @dataclass(frozen=True)
 class Located:
-    """Where a landmark lies: LPS mm, shape (3,), and the height of its heatmap's peak, 0..1."""
+    """Where a landmark lies: LPS mm, shape (3,), and the probability mass around that place, 0..1."""
 
     lps: FloatArray
     peak: float
@@ -53,7 +54,7 @@ def locate(images: Float32Array, affine: Affine, network: nn.Module) -> dict[Sid
     images:
         :func:`coarse_channels` on the grid ``affine``.
     network:
-        The locator: (1, 4, I, J, K) to logits of the left side's heatmaps (1, 2, I, J, K).
+        The locator: (1, 4, I, J, K) to logits of the left side's landmarks (1, 2, I, J, K).
 
     Returns
     -------
@@ -64,15 +65,43 @@ def locate(images: Float32Array, affine: Affine, network: nn.Module) -> dict[Sid
     for side in Side:
         view = images if side is Side.LEFT else np.ascontiguousarray(images[:, ::-1])
         with torch.inference_mode():
-            heat = torch.sigmoid(network(torch.from_numpy(view)[None]))[0].numpy()
+            mass = place_probability(network(torch.from_numpy(view)[None]))[0].numpy()
         known = view[2:].max(axis=0) > 0
         out[side] = {}
-        for landmark, heatmap in zip(LOCATED, heat, strict=True):
-            ijk, peak = peak_of(np.where(known, heatmap, 0.0), radius=3)
+        for landmark, share in zip(LOCATED, mass, strict=True):
+            ijk, peak = mass_peak(np.where(known, share, 0.0))
             if side is Side.RIGHT:
                 ijk[0] = images.shape[1] - 1 - ijk[0]
             out[side][landmark] = Located(affine.apply(ijk), peak)
     return out
+
+
+def place_probability(logits: Tensor) -> Tensor:
+    """Return where a landmark is, shape (B, C, I, J, K): a softmax over all voxels and "nowhere".
+
+    "Nowhere" has the logit 0, so the sum over voxels is the probability that the landmark is in view.
+    """
+    flat = logits.flatten(2)
+    nowhere = torch.zeros_like(flat[..., :1])
+    return torch.softmax(torch.cat([flat, nowhere], dim=2), dim=2)[..., :-1].reshape(logits.shape)
+
+
+def mass_peak(share: Float32Array, radius: int = 2) -> tuple[FloatArray, float]:
+    """Return the place around which most probability lies, shape (3,), voxels, and how much.
+
+    The place is the centroid, within ``radius`` voxels, of the probability around the voxel whose
+    neighbourhood holds most.
+    """
+    around = uniform_filter(share, 2 * radius + 1, mode="constant")
+    top = np.array(np.unravel_index(int(around.argmax()), around.shape))
+    low = np.maximum(top - radius, 0)
+    high = np.minimum(top + radius + 1, share.shape)
+    box = share[low[0] : high[0], low[1] : high[1], low[2] : high[2]].astype(np.float64)
+    total = float(box.sum())
+    if total <= 0:
+        return top.astype(np.float64), 0.0
+    axes = np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
+    return np.array([float((box * axis).sum() / total) for axis in axes]), min(total, 1.0)
 
 
 def peak_of(heatmap: Float32Array, radius: int) -> tuple[FloatArray, float]:

@@ -22,7 +22,7 @@ from nvc_pipeline.segment.samples import CoarseSample, RegionSample
 FineBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 HEAT_SD_MM = 1.25
 """SD of the fine heatmaps' Gaussian."""
-COARSE_HEAT_SD_VOXELS = 1.5
+COARSE_HEAT_SD_VOXELS = 0.7
 
 # How often a patch is centred on what: thin and rare things first (docs/model.md).
 _CENTRES: tuple[tuple[str, float], ...] = (

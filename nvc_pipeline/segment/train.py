@@ -27,7 +27,7 @@ from nvc_pipeline.segment.calibrate import calibrate
 from nvc_pipeline.segment.channels import FINE_IN, FINE_OUT, LOCATED, LOCATOR_IN, output_names
 from nvc_pipeline.segment.curves import draw_curves
 from nvc_pipeline.segment.fit import Batch, Log, Task, fit
-from nvc_pipeline.segment.losses import fine_loss, heat_loss
+from nvc_pipeline.segment.losses import fine_loss, place_loss
 from nvc_pipeline.segment.network import NetworkSpec, build
 from nvc_pipeline.segment.patches import Deck, coarse_batch
 from nvc_pipeline.segment.phantoms import phantom_case
@@ -164,7 +164,7 @@ def fit_locator(
         return coarse_batch(samples.train_coarse, config.seed + 1, step, config.locator.patch, config.augment)
 
     def loss(logits: Tensor, batch: Batch, _progress: float) -> Tensor:
-        return heat_loss(logits, batch[1])
+        return place_loss(logits, batch[1])
 
     task = Task("locator", NetworkSpec(LOCATOR_IN, len(LOCATED), config.locator.features), batch, loss)
     begin = _start(start, "locator")

@@ -103,7 +103,7 @@ def test_the_coarse_view_marks_landmarks_only_where_seen(augment):
     always = augment.model_copy(update={"crop_p": 1.0, "lose_tof_p": 1.0})
     seen = [coarse_batch([sample], 1, step, 64, always) for step in range(40)]
     peaks = [float(heat[0, 0].max()) for _, heat in seen]
-    assert min(peaks) < 0.1 < 0.6 < max(peaks)
+    assert min(peaks) < 0.1 < 0.5 < max(peaks)
     for inputs, heat in seen:
         assert inputs.shape[2:] == heat.shape[2:]
         assert all(n % 8 == 0 for n in inputs.shape[2:])
