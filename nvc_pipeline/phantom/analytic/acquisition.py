@@ -80,7 +80,7 @@ def acquire(
     acquisition's own.
     """
     peak = float(np.percentile(target[::4, ::4, ::4], 99.0))
-    k = _crop(fft.fftn(target.astype(np.complex64), overwrite_x=True), grids.acquired)
+    k = _acquired_part(target, grids.acquired)
     ratio = float(np.prod(np.asarray(grids.acquired) / np.asarray(grids.object_shape)))
     k *= ratio
     for axis, (n_obj, n_acq) in enumerate(zip(grids.object_shape, grids.acquired, strict=True)):
@@ -93,7 +93,7 @@ def acquire(
     k += (sigma * rng.standard_normal(k.shape, np.float32)).astype(np.complex64)
     k += 1j * (sigma * rng.standard_normal(k.shape, np.float32)).astype(np.complex64)
     gain = float(np.prod(np.asarray(grids.stored) / np.asarray(grids.acquired)))
-    image = np.abs(fft.ifftn(_pad(k, grids.stored), overwrite_x=True)).astype(np.float32) * gain
+    image = np.abs(fft.ifftn(_resized(k, grids.stored), overwrite_x=True)).astype(np.float32) * gain
     margin = round(_MARGIN_SLICES * protocol.acquired_mm[2] / grids.stored_affine.spacing_mm[2])
     image = image[:, :, margin : image.shape[2] - margin]
     origin = grids.stored_affine.apply([0, 0, margin])
@@ -125,27 +125,28 @@ def _move(rng: np.random.Generator, k: np.ndarray, grids: Grids, protocol: Proto
         k *= phase.astype(np.complex64)
 
 
-def _crop(k: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    for axis, n in enumerate(shape):
-        half = n // 2
-        low = np.take(k, np.arange(half), axis)
-        high = np.take(k, np.arange(k.shape[axis] - (n - half), k.shape[axis]), axis)
-        k = np.concatenate([low, high], axis)
-    return k
+def _resized(k: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Crop or zero-fill k-space (zero frequency first) to another even shape, block by block."""
+    out = np.zeros(shape, k.dtype)
+    halves = [min(a, b) // 2 for a, b in zip(k.shape, shape, strict=True)]
+    for octant in range(8):
+        block = tuple(slice(-halves[q], None) if octant >> q & 1 else slice(0, halves[q]) for q in range(3))
+        out[block] = k[block]
+    return out
 
 
-def _pad(k: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    for axis, n in enumerate(shape):
-        have = k.shape[axis]
-        if n < have:
-            k = _crop(k, tuple(n if a == axis else k.shape[a] for a in range(3)))  # type: ignore[arg-type]
-            continue
-        half = have // 2
-        low, high = np.take(k, np.arange(half), axis), np.take(k, np.arange(half, have), axis)
-        gap = list(k.shape)
-        gap[axis] = n - have
-        k = np.concatenate([low, np.zeros(gap, k.dtype), high], axis)
-    return k
+def _acquired_part(target: Float32, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the object's spectrum at the acquired frequencies; the real transform halves the work."""
+    k = fft.rfftn(target, overwrite_x=True)
+    half = shape[2] // 2
+    out = np.zeros((shape[0], shape[1], half + 1), k.dtype)
+    for octant in range(4):
+        block = tuple(
+            slice(-(shape[q] // 2), None) if octant >> q & 1 else slice(0, shape[q] // 2) for q in range(2)
+        )
+        out[block] = k[block][:, :, : half + 1]
+    small = fft.irfftn(out, s=shape)
+    return np.asarray(fft.fftn(small.astype(np.complex64), overwrite_x=True))
 
 
 def smooth_field(rng: np.random.Generator, cells: int, shape: int = 24) -> Float32:

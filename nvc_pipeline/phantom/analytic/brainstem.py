@@ -14,6 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.phantom.analytic import raster
 
 AXIS_Y_MM = 12.0
 Z_LOW_MM, Z_HIGH_MM, Z_STEP_MM = -45.0, 45.0, 0.25
@@ -27,14 +28,11 @@ class BrainstemSurface:
     table: FloatArray
 
     def _lookup(self, table: FloatArray, theta: FloatArray, z: FloatArray) -> FloatArray:
-        col = np.mod((np.asarray(theta) + np.pi) / (2 * np.pi) * N_THETA, N_THETA)
-        row = np.clip((np.asarray(z) - Z_LOW_MM) / Z_STEP_MM, 0, table.shape[0] - 1.001)
-        m, n = row.astype(np.int64), col.astype(np.int64)
-        fr, fc = row - m, col - n
-        left, right = np.mod(n, N_THETA), np.mod(n + 1, N_THETA)
-        low = (1 - fc) * table[m, left] + fc * table[m, right]
-        high = (1 - fc) * table[m + 1, left] + fc * table[m + 1, right]
-        return np.asarray((1 - fr) * low + fr * high)
+        theta, z = np.broadcast_arrays(np.asarray(theta, float), np.asarray(z, float))
+        found = raster.table_lookup(
+            table, np.ascontiguousarray(theta).ravel(), np.ascontiguousarray(z).ravel(), Z_LOW_MM, Z_STEP_MM
+        )
+        return np.asarray(found.reshape(theta.shape))
 
     def radius(self, theta: FloatArray, z: FloatArray) -> FloatArray:
         """Radius of the surface, mm."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,13 @@ import numpy as np
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.geometry import Affine, FloatArray, Volume
 from nvc_pipeline.phantom.analytic import acquisition, signal
-from nvc_pipeline.phantom.analytic.render import REGION_CENTRE, make_fields, paint_labels, paint_object
+from nvc_pipeline.phantom.analytic.render import (
+    REGION_CENTRE,
+    Fields,
+    make_fields,
+    paint_labels,
+    paint_object,
+)
 from nvc_pipeline.phantom.analytic.scene import Scene, draw_scene, side_geometry
 from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, child_generator
 from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
@@ -26,14 +32,20 @@ def make_analytic_case(seed: int, options: CaseOptions) -> PhantomCase:
     ambiguous = bool(rng.random() < options.ambiguous_probability)
     timing = signal.draw_cisternogram_timing(rng, options)
     protocol = draw_protocol(rng, options, pose, tof=False)
-    cisternogram = _image(scene, pose, protocol, timing, options, child_generator(seed, 3), ambiguous)
-    tof, moved = None, _draw_movement(child_generator(seed, 4), options)
-    timings = {"cisternogram": timing.__dict__}
-    if child_generator(seed, 5).random() < options.tof_probability:
-        rng_tof = child_generator(seed, 6)
-        timing_tof = signal.draw_tof_timing(rng_tof, timing.field_tesla)
-        tof_protocol = draw_protocol(rng_tof, options, pose, tof=True)
-        tof = _image(scene, moved @ pose, tof_protocol, timing_tof, options, rng_tof, False)
+    moved = _draw_movement(child_generator(seed, 4), options)
+    with_tof = bool(child_generator(seed, 5).random() < options.tof_probability)
+    rng_tof = child_generator(seed, 6)
+    timing_tof = signal.draw_tof_timing(rng_tof, timing.field_tesla)
+    protocol_tof = draw_protocol(rng_tof, options, pose, tof=True)
+    plans = [(acquisition.plan(protocol), pose)]
+    if with_tof:
+        plans.append((acquisition.plan(protocol_tof), moved @ pose))
+    fields = make_fields(scene, *_extent(plans))
+    stage = _Stage(scene, fields, options)
+    cisternogram = stage.image(pose, protocol, timing, child_generator(seed, 3), ambiguous)
+    tof, timings = None, {"cisternogram": timing.__dict__}
+    if with_tof:
+        tof = stage.image(moved @ pose, protocol_tof, timing_tof, rng_tof, False)
         timings["tof"] = timing_tof.__dict__
     truth = _truth(scene, pose, seed, protocol, moved)
     labels = paint_labels(scene, pose, options.label_spacing_mm)
@@ -113,28 +125,43 @@ def draw_protocol(
     )
 
 
-def _image(
-    scene: Scene,
-    pose: Affine,
-    protocol: acquisition.Protocol,
-    timing: signal.Timing,
-    options: CaseOptions,
-    rng: np.random.Generator,
-    ambiguous: bool,
-) -> Volume:
-    tof = timing.sequence == "tof"
-    contrast = (
-        signal.tof_contrast(rng, timing, options)
-        if tof
-        else signal.cisternogram_contrast(rng, timing, options, ambiguous)
-    )
-    grids = acquisition.plan(protocol)
-    corners = np.array(np.meshgrid(*[[0.0, n] for n in grids.object_shape])).reshape(3, -1).T
-    inner = (pose.inverse() @ grids.object_affine).apply(corners)
-    fields = make_fields(scene, inner.min(axis=0), inner.max(axis=0))
-    shading = acquisition.draw_shading(rng, options, tof=tof, banding=timing.sequence == "bssfp")
-    target = paint_object(scene, fields, grids.object_affine, grids.object_shape, pose, contrast, shading)
-    volume = acquisition.acquire(rng, target, grids, protocol, options)
-    scale = float(rng.uniform(600, 1500)) / float(np.percentile(volume.array, 99.5))
-    array = np.clip(np.round(volume.array * scale), 0, 4095).astype(np.int16)
-    return replace(volume.with_array(array), frame_of_reference=_FRAME)
+def _extent(plans: list[tuple[acquisition.Grids, Affine]]) -> tuple[FloatArray, FloatArray]:
+    """Bounding box in the anatomy frame of all object grids."""
+    boxes = []
+    for grids, to_lps in plans:
+        corners = np.array(np.meshgrid(*[[0.0, n] for n in grids.object_shape])).reshape(3, -1).T
+        boxes.append((to_lps.inverse() @ grids.object_affine).apply(corners))
+    every = np.concatenate(boxes)
+    return every.min(axis=0), every.max(axis=0)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    scene: Scene
+    fields: Fields
+    options: CaseOptions
+
+    def image(
+        self,
+        pose: Affine,
+        protocol: acquisition.Protocol,
+        timing: signal.Timing,
+        rng: np.random.Generator,
+        ambiguous: bool,
+    ) -> Volume:
+        """Paint and acquire one series; int16 values as a scanner stores them."""
+        tof = timing.sequence == "tof"
+        contrast = (
+            signal.tof_contrast(rng, timing, self.options)
+            if tof
+            else signal.cisternogram_contrast(rng, timing, self.options, ambiguous)
+        )
+        grids = acquisition.plan(protocol)
+        shading = acquisition.draw_shading(rng, self.options, tof=tof, banding=timing.sequence == "bssfp")
+        target = paint_object(
+            self.scene, self.fields, grids.object_affine, grids.object_shape, pose, contrast, shading
+        )
+        volume = acquisition.acquire(rng, target, grids, protocol, self.options)
+        scale = float(rng.uniform(600, 1500)) / float(np.percentile(volume.array[::2, ::2, ::2], 99.5))
+        array = np.clip(np.round(volume.array * scale), 0, 4095).astype(np.int16)
+        return replace(volume.with_array(array), frame_of_reference=_FRAME)

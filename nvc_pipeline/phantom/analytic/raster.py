@@ -89,6 +89,27 @@ def _mix(value: Any, weight: Any, distance: Any, owner: Any, signal: Any, half_w
                 distance[i, j, k] = 1e3
 
 
+def _classify(layers: Any, cells: Any, margin: float) -> None:
+    """Note for each coarse cell the one layer that fills it, -2 for CSF, -1 where several meet."""
+    n_layers, ni, nj, nk = layers.shape
+    for i in range(ni - 1):
+        for j in range(nj - 1):
+            for k in range(nk - 1):
+                found = -2
+                for layer in range(n_layers):
+                    low, high = 1e9, -1e9
+                    for q in range(8):
+                        d = layers[layer, i + (q & 1), j + ((q >> 1) & 1), k + ((q >> 2) & 1)]
+                        low, high = min(low, d), max(high, d)
+                    if high < -margin:
+                        found = layer
+                        break
+                    if low <= margin:
+                        found = -1
+                        break
+                cells[i, j, k] = found
+
+
 def _background(
     value: Any,
     weight: Any,
@@ -97,19 +118,26 @@ def _background(
     steps: Any,
     field_origin: Any,
     field_step: float,
-    stem: Any,
-    other: Any,
-    bone: Any,
+    layers: Any,
+    cells: Any,
+    cortex: Any,
+    phase: Any,
+    folia: Any,
     half_width: float,
     table: Any,
     table_z0: float,
     table_dz: float,
     axis_y: float,
     signal: Any,
+    is_brain: Any,
 ) -> None:
-    """Mix brainstem, other brain and bone by interpolating their coarse distance fields."""
+    """Mix the large structures, first layer on top, by interpolating their coarse distance fields.
+
+    Layer 0, the brainstem, is evaluated from its table where it is near. ``folia`` is (pitch,
+    depth, half width) of the sulci that are cut into layer 2.
+    """
     ni, nj, nk = value.shape
-    fi, fj, fk = stem.shape
+    n_layers, fi, fj, fk = layers.shape
     nt = table.shape[1]
     for i in range(ni):
         for j in range(nj):
@@ -121,38 +149,92 @@ def _background(
                 gy = min(max((y - field_origin[1]) / field_step, 0.0), fj - 1.001)
                 gz = min(max((z - field_origin[2]) / field_step, 0.0), fk - 1.001)
                 a, b, c = int(gx), int(gy), int(gz)
-                s, o, q = 0.0, 0.0, 0.0
-                for da in range(2):
-                    wa = gx - a if da else 1.0 - (gx - a)
-                    for db in range(2):
-                        wb = wa * (gy - b if db else 1.0 - (gy - b))
-                        for dc in range(2):
-                            wc = wb * (gz - c if dc else 1.0 - (gz - c))
-                            s += wc * stem[a + da, b + db, c + dc]
-                            o += wc * other[a + da, b + db, c + dc]
-                            q += wc * bone[a + da, b + db, c + dc]
-                if abs(s) < 0.8:
-                    rho = np.sqrt(x * x + (y - axis_y) ** 2)
-                    col = (np.arctan2(x, axis_y - y) + np.pi) / (2 * np.pi) * nt
-                    row = min(max((z - table_z0) / table_dz, 1.0), table.shape[0] - 3.0)
-                    m, n = int(row), int(col)
-                    fr, fc = row - m, col - n
-                    n0, n1 = n % nt, (n + 1) % nt
-                    r = (1 - fr) * ((1 - fc) * table[m, n0] + fc * table[m, n1]) + fr * (
-                        (1 - fc) * table[m + 1, n0] + fc * table[m + 1, n1]
-                    )
-                    et = (table[m, (n + 2) % nt] - table[m, (n - 1) % nt]) / (3 * 2 * np.pi / nt * rho)
-                    ez = (table[m + 2, n0] - table[m - 1, n0]) / (3 * table_dz)
-                    s = (rho - r) / np.sqrt(1 + et * et + ez * ez)
-                fs = min(max(0.5 - 0.5 * s / half_width, 0.0), 1.0)
-                fo = min(max(0.5 - 0.5 * o / half_width, 0.0), 1.0) * (1.0 - fs)
-                fb = min(max(0.5 - 0.5 * q / half_width, 0.0), 1.0) * (1.0 - fs)
-                fo = fo * (1.0 - fb)
-                value[i, j, k] = fs * signal[0] + fo * signal[1] + fb * signal[2]
-                weight[i, j, k] = fs + fo + fb
-                brain[i, j, k] = fs + fo
+                cell = cells[a, b, c]
+                if cell == -2:
+                    continue
+                if cell >= 0 and (cell != 2 or cortex[a, b, c] < -folia[1]):
+                    value[i, j, k] = signal[cell]
+                    weight[i, j, k] = 1.0
+                    brain[i, j, k] = is_brain[cell]
+                    continue
+                rest = 1.0
+                for layer in range(n_layers):
+                    d = _trilinear(layers[layer], a, b, c, gx - a, gy - b, gz - c)
+                    if layer == 0 and abs(d) < 0.8:
+                        rho = np.sqrt(x * x + (y - axis_y) ** 2)
+                        col = (np.arctan2(x, axis_y - y) + np.pi) / (2 * np.pi) * nt
+                        row = min(max((z - table_z0) / table_dz, 1.0), table.shape[0] - 3.0)
+                        m, n = int(row), int(col)
+                        fr, fc = row - m, col - n
+                        n0, n1 = n % nt, (n + 1) % nt
+                        r = (1 - fr) * ((1 - fc) * table[m, n0] + fc * table[m, n1]) + fr * (
+                            (1 - fc) * table[m + 1, n0] + fc * table[m + 1, n1]
+                        )
+                        et = (table[m, (n + 2) % nt] - table[m, (n - 1) % nt]) / (3 * 2 * np.pi / nt * rho)
+                        ez = (table[m + 2, n0] - table[m - 1, n0]) / (3 * table_dz)
+                        d = (rho - r) / np.sqrt(1 + et * et + ez * ez)
+                    if layer == 2 and d < half_width:
+                        depth = _trilinear(cortex, a, b, c, gx - a, gy - b, gz - c)
+                        wide = folia[2] * (1.0 + depth / folia[1])
+                        if wide > 0.0:
+                            turn = _trilinear(phase, a, b, c, gx - a, gy - b, gz - c) / folia[0]
+                            away = abs(turn - np.floor(turn) - 0.5) * folia[0]
+                            d = max(d, wide - away)
+                    if d < half_width:
+                        f = min(max(0.5 - 0.5 * d / half_width, 0.0), 1.0) * rest
+                        value[i, j, k] += f * signal[layer]
+                        weight[i, j, k] += f
+                        brain[i, j, k] += f * is_brain[layer]
+                        rest -= f
+                        if rest < 1e-4:
+                            break
 
 
+def _trilinear_plain(field: Any, a: int, b: int, c: int, fx: float, fy: float, fz: float) -> Any:
+    low = (1 - fy) * ((1 - fz) * field[a, b, c] + fz * field[a, b, c + 1]) + fy * (
+        (1 - fz) * field[a, b + 1, c] + fz * field[a, b + 1, c + 1]
+    )
+    high = (1 - fy) * ((1 - fz) * field[a + 1, b, c] + fz * field[a + 1, b, c + 1]) + fy * (
+        (1 - fz) * field[a + 1, b + 1, c] + fz * field[a + 1, b + 1, c + 1]
+    )
+    return (1 - fx) * low + fx * high
+
+
+_trilinear = njit(cache=True)(_trilinear_plain)
+classify = njit(cache=True)(_classify)
+
+
+def _ellipsoid_distance(points: Any, centre: Any, axes: Any) -> Any:
+    """Approximate signed distance of (N, 3) points to an ellipsoid."""
+    out = np.empty(points.shape[0])
+    for n in range(points.shape[0]):
+        k0, k1 = 0.0, 1e-12
+        for q in range(3):
+            v = (points[n, q] - centre[q]) / axes[q]
+            k0 += v * v
+            k1 += (v / axes[q]) ** 2
+        k0 = np.sqrt(k0)
+        out[n] = k0 * (k0 - 1.0) / np.sqrt(k1)
+    return out
+
+
+def _table_lookup(table: Any, theta: Any, z: Any, z_low: float, z_step: float) -> Any:
+    """Bilinear interpolation of a (z, theta) table, periodic in theta."""
+    nz, nt = table.shape
+    out = np.empty(theta.shape[0])
+    for n in range(theta.shape[0]):
+        col = (theta[n] + np.pi) / (2 * np.pi) * nt
+        row = min(max((z[n] - z_low) / z_step, 0.0), nz - 1.001)
+        i, j = int(row), int(np.floor(col))
+        fr, fc = row - i, col - j
+        j0, j1 = j % nt, (j + 1) % nt
+        low = (1 - fc) * table[i, j0] + fc * table[i, j1]
+        out[n] = (1 - fr) * low + fr * ((1 - fc) * table[i + 1, j0] + fc * table[i + 1, j1])
+    return out
+
+
+ellipsoid_distance = njit(cache=True)(_ellipsoid_distance)
+table_lookup = njit(cache=True)(_table_lookup)
 tube_distance = njit(cache=True)(_tube_distance)
 mix = njit(cache=True)(_mix)
 background = njit(cache=True)(_background)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from nvc_pipeline.domain.anatomy import Side, Structure, VesselClass
 from nvc_pipeline.geometry import Affine, FloatArray, LabelVolume, axis_aligned_grid
@@ -16,18 +17,25 @@ from nvc_pipeline.phantom.analytic.signal import Contrast
 from nvc_pipeline.phantom.analytic.vessels import VesselTube
 from nvc_pipeline.phantom.case import label_index, label_names
 
-_FIELD_STEP_MM = 0.7
+_FIELD_STEP_MM = 0.8
 REGION_CENTRE = np.array([0.0, 8.0, 3.0])
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Distance fields of the large structures on one coarse grid of the anatomy frame."""
+    """Distance fields of the large structures on one coarse grid of the anatomy frame.
+
+    ``layers`` (L, I, J, K) are, from the top: brainstem, air, hindbrain, temporal lobes, soft
+    tissue, bone. ``cells`` says which layer fills a whole cell. ``cortex`` and ``phase`` place
+    the sulci.
+    """
 
     origin: FloatArray
-    stem: Float32
-    other: Float32
-    bone: Float32
+    layers: Float32
+    cells: npt.NDArray[np.int8]
+    cortex: Float32
+    phase: Float32
+    folia: FloatArray
 
 
 @dataclass(frozen=True)
@@ -41,39 +49,52 @@ class Shading:
 
 def make_fields(scene: Scene, low: FloatArray, high: FloatArray) -> Fields:
     """Evaluate the implicit surroundings on a grid from ``low`` to ``high`` (3,), mm."""
+    around = scene.surroundings
     n = np.ceil((high - low) / _FIELD_STEP_MM).astype(int) + 2
     axes = [low[q] + _FIELD_STEP_MM * np.arange(n[q]) for q in range(3)]
-    stem, other, bone = (np.empty(tuple(n), np.float32) for _ in range(3))
+    layers = np.empty((6, *n), np.float32)
+    cortex, phase = (np.empty(tuple(n), np.float32) for _ in range(2))
+    y, z = axes[1][:, None], axes[2][None, :]
     for i, x in enumerate(axes[0]):
-        points = np.stack(np.broadcast_arrays(x, axes[1][:, None], axes[2][None, :]), axis=-1)
-        stem[i] = scene.surface.height(points)
-        other[i] = scene.surroundings.brain(points)
-        bone[i] = scene.surroundings.bone(points)
-    fields = Fields(low, stem, other, bone)
-    _carve_canals(scene, fields)
-    return fields
+        points = np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+        bone = around.bone(points)
+        fossa = around.middle_fossa(points)
+        rho, theta, z_at = scene.surface.polar(points)
+        layers[0, i] = rho - scene.surface.radius(theta, z_at)
+        layers[1, i] = -around.head.distance(points)
+        layers[2, i], cortex[i] = around.hindbrain(points, bone)
+        layers[3, i] = fossa + 1.5
+        layers[4, i] = np.maximum(around.soft_tissue(points), 1.5 - fossa)
+        layers[5, i] = np.maximum(bone, -fossa)
+        phase[i] = around.phase(points)
+    _carve(scene, low, layers)
+    cells = np.full(tuple(n), -1, np.int8)
+    raster.classify(layers, cells, 0.7)
+    folia = np.array([around.folia.pitch, around.folia.depth, around.folia.half_width])
+    return Fields(low, layers, cells, cortex, phase, folia)
 
 
-def _carve_canals(scene: Scene, fields: Fields) -> None:
+def _carve(scene: Scene, origin: FloatArray, layers: Float32) -> None:
+    """Open the canals in bone and marrow, and a passage for the nerves in front of the cerebellum."""
     steps = np.eye(3) * _FIELD_STEP_MM
-    distance = np.full(fields.bone.shape, 1e3, np.float32)
-    owner = np.zeros(fields.bone.shape, np.int16)
+    inverse = np.eye(3) / _FIELD_STEP_MM
+    owner = np.zeros(layers.shape[1:], np.int16)
+
+    def carve(points: FloatArray, radius: FloatArray, *targets: int) -> None:
+        distance = np.full(layers.shape[1:], 1e3, np.float32)
+        u = np.broadcast_to([0.0, 0.0, 1.0], points.shape).copy()
+        raster.tube_distance(distance, owner, origin, inverse, steps, points, radius, radius, u, 0, 3.0)
+        near = distance < 900.0
+        for layer in targets:
+            layers[layer][near] = np.maximum(layers[layer][near], -distance[near])
+
     for tube in scene.surroundings.canals:
-        u = np.broadcast_to([0.0, 0.0, 1.0], tube.points.shape).copy()
-        raster.tube_distance(
-            distance,
-            owner,
-            fields.origin,
-            np.linalg.inv(steps).T.copy(),
-            steps,
-            tube.points,
-            tube.radius,
-            tube.radius,
-            u,
-            0,
-            3.0,
-        )
-    np.maximum(fields.bone, -distance, out=fields.bone)
+        carve(tube.points, tube.radius, 4, 5)
+    for side in Side:
+        eighth, *rest = scene.other_nerves[side]
+        for nerve, room in ((eighth, 2.6), *((tube, 1.2) for tube in rest)):
+            points = np.ascontiguousarray(nerve.points[20::5])
+            carve(points, np.full(len(points), room), 2)
 
 
 def grid_in_anatomy(affine: Affine, to_lps: Affine) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -144,15 +165,20 @@ def paint_object(
         painter.steps,
         fields.origin,
         _FIELD_STEP_MM,
-        fields.stem,
-        fields.other,
-        fields.bone,
+        fields.layers,
+        fields.cells,
+        fields.cortex,
+        fields.phase,
+        fields.folia,
         painter.half_width,
         scene.surface.table,
         brainstem.Z_LOW_MM,
         brainstem.Z_STEP_MM,
         brainstem.AXIS_Y_MM,
-        np.array([contrast.stem, contrast.brain, contrast.bone], np.float32),
+        np.array(
+            [contrast.stem, 0.0, contrast.brain, contrast.brain, contrast.soft, contrast.bone], np.float32
+        ),
+        np.array([1.0, 0.0, 1.0, 1.0, 1.0, 0.0], np.float32),
     )
     _paint_tubes(scene, painter, value, weight, contrast)
     raster.finish(value, weight, brain, contrast.csf, shading.void, shading.texture, shading.bias)
@@ -224,6 +250,9 @@ def _stem_mask(scene: Scene, painter: Painter, shape: tuple[int, int, int]) -> n
     k = np.arange(shape[2])[None, :, None] * painter.steps[2]
     for i in range(shape[0]):
         points = painter.origin + i * painter.steps[0] + j + k
-        rho, theta, z = scene.surface.polar(points)
-        mask[i] = (rho < scene.surface.radius(theta, z)) & (np.abs(z) < 44.0)
+        rho = np.hypot(points[..., 0], points[..., 1] - brainstem.AXIS_Y_MM)
+        near = (rho < float(scene.surface.table.max())) & (np.abs(points[..., 2]) < 44.0)
+        rho, theta, z = scene.surface.polar(points[near])
+        mask[i] = False
+        mask[i][near] = rho < scene.surface.radius(theta, z)
     return mask

@@ -39,6 +39,7 @@ class Contrast:
     artery: float
     slow_artery: float
     vein: float
+    soft: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def cisternogram_contrast(
     s["slow"] = s["artery"] * float(rng.uniform(0.5, 1.0) if timing.sequence == "bssfp" else 0.3)
     s["artery"] = s["artery"] * float(void)
     s["vein"] = s["vein"] * float(rng.uniform(0.5, 1.0))
+    soft = float(rng.uniform(0.03, 0.7))
     if ambiguous:
         s["slow"] = s["nerve"] * float(rng.uniform(0.9, 1.1))
         s["vein"] = s["nerve"] * float(rng.uniform(0.9, 1.1))
@@ -129,7 +131,9 @@ def cisternogram_contrast(
         s = {name: float(rng.uniform(0.02, 0.75)) for name in s}
         s["csf"] = float(rng.uniform(0.8, 1.1))
         s["nerve"] = s["stem"] * float(rng.uniform(0.75, 1.3))
-    return Contrast(s["csf"], s["stem"], s["brain"], s["bone"], s["nerve"], s["artery"], s["slow"], s["vein"])
+    return Contrast(
+        s["csf"], s["stem"], s["brain"], s["bone"], s["nerve"], s["artery"], s["slow"], s["vein"], soft
+    )
 
 
 def tof_contrast(rng: np.random.Generator, timing: Timing, options: CaseOptions) -> Contrast:
@@ -137,7 +141,7 @@ def tof_contrast(rng: np.random.Generator, timing: Timing, options: CaseOptions)
     raw = {name: spoiled(*_relaxed(rng, timing, name, 1.0), timing) for name in _RELAXATION}
     scale = raw["brain"]
     s = {name: value / scale for name, value in raw.items()}
-    transfer = float(rng.uniform(0.75, 1.0))
+    transfer = float(rng.uniform(0.85, 1.05))
     s["stem"], s["nerve"] = s["stem"] * transfer, s["nerve"] * transfer
     bright = float(rng.uniform(2.6, 4.5))
     s["slow"] = float(rng.uniform(0.9, 1.5))
@@ -146,4 +150,14 @@ def tof_contrast(rng: np.random.Generator, timing: Timing, options: CaseOptions)
         s = {name: float(rng.uniform(0.1, 1.6)) for name in s}
         bright = float(rng.uniform(1.6, 5.0))
         s["slow"] = float(rng.uniform(0.8, 2.0))
-    return Contrast(s["csf"], s["stem"], s["brain"], s["bone"], s["nerve"], bright, s["slow"], s["vein"])
+    return Contrast(
+        s["csf"],
+        s["stem"],
+        s["brain"],
+        s["bone"],
+        s["nerve"],
+        bright,
+        s["slow"],
+        s["vein"],
+        float(rng.uniform(0.3, 1.6)),
+    )

@@ -12,7 +12,7 @@ import numpy as np
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.phantom.analytic import curves
+from nvc_pipeline.phantom.analytic import curves, raster
 from nvc_pipeline.phantom.analytic.nerves import FacialCourse
 
 
@@ -25,10 +25,9 @@ class Ellipsoid:
 
     def distance(self, points: FloatArray) -> FloatArray:
         """Approximate signed distance (exact to first order at the surface)."""
-        q = (points - self.centre) / self.axes
-        k0 = np.linalg.norm(q, axis=-1)
-        k1 = np.linalg.norm(q / self.axes, axis=-1)
-        return np.asarray(k0 * (k0 - 1.0) / np.maximum(k1, 1e-6))
+        flat = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
+        found = raster.ellipsoid_distance(flat, self.centre, self.axes)
+        return np.asarray(found.reshape(points.shape[:-1]))
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,16 @@ class FluidTube:
 
     points: FloatArray
     radius: FloatArray
+
+
+@dataclass(frozen=True)
+class Folia:
+    """Sulci of the cerebellum: distance between them, how deep they cut, half width, tilt."""
+
+    pitch: float
+    depth: float
+    half_width: float
+    tilt: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,12 @@ class Surroundings:
     ventricle: tuple[Ellipsoid, ...]
     fluid: tuple[FluidTube, ...]
     canals: tuple[FluidTube, ...]
-    folia: tuple[float, float, float]
+    folia: Folia
+    film_mm: float
+    fossae: tuple[Ellipsoid, ...]
+    marrow: tuple[Ellipsoid, ...]
+    head: Ellipsoid
+    skull_outer: Ellipsoid
 
     def bone_y(self, x: FloatArray, z: FloatArray) -> FloatArray:
         """Posterior face of clivus and petrous bone, y as a function of x and z."""
@@ -75,27 +89,44 @@ class Surroundings:
         petrous = (y - face) / np.sqrt(1 + slope**2 + self.bone_tilt**2)
         return np.asarray(np.minimum(petrous, -self.skull.distance(points)))
 
-    def brain(self, points: FloatArray) -> FloatArray:
-        """Signed distance to cerebellum, flocculus and peduncles, ventricle carved out, with folia."""
-        d = np.full(points.shape[:-1], 1e3)
-        for part in self.cerebellum:
-            d = smooth_min(d, part.distance(points), 1.0)
-        d = d + self._sulci(points, d)
-        for part in self.peduncles:
-            d = smooth_min(d, part.distance(points), 2.0)
-        for part in self.ventricle:
-            d = np.maximum(d, -part.distance(points))
-        return np.asarray(d)
-
-    def _sulci(self, points: FloatArray, d: FloatArray) -> FloatArray:
-        pitch, depth, tilt = self.folia
+    def middle_fossa(self, points: FloatArray) -> FloatArray:
+        """Signed distance to the cavity of the middle cranial fossae, in front of the petrous ridges."""
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
-        around = np.hypot(np.abs(x) - 8.0, y - 22.0) * (1 + 0.08 * np.sin(x / 5.0)) + tilt * z
-        around = around + 1.1 * np.sin(y / 4.3 + 0.3 * x) + 0.8 * np.sin(z / 3.1 + x / 3.7)
-        ridge = np.cos(2 * np.pi * around / pitch)
-        groove = np.clip((ridge - 0.72) / 0.28, 0, 1)
-        fade = np.clip(1 + d / depth, 0, 1)
-        return np.asarray(2.6 * groove * fade)
+        ridge = y - (self.bone_y(x, z) - 12.0)
+        cavity = np.minimum(*(part.distance(points) for part in self.fossae))
+        return np.asarray(np.maximum(cavity, 0.75 * ridge))
+
+    def hindbrain(self, points: FloatArray, bone: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Signed distance to cerebellum, flocculus and peduncles, and to the folded cortex alone.
+
+        ``bone`` is :meth:`bone` there: the cerebellum keeps a thin film of CSF before it. The
+        second is deep inside the peduncles, so that no sulcus is cut into them.
+        """
+        cortex = np.full(points.shape[:-1], 1e3)
+        for part in self.cerebellum:
+            cortex = smooth_min(cortex, part.distance(points), 2.0)
+        cortex = np.maximum(cortex, self.film_mm - bone)
+        white = np.full(points.shape[:-1], 1e3)
+        for part in self.peduncles:
+            white = smooth_min(white, part.distance(points), 2.0)
+        whole = smooth_min(cortex, white, 2.0)
+        for part in self.ventricle:
+            whole = np.maximum(whole, -part.distance(points))
+        return whole, np.minimum(whole, np.where(white < 0, 3 * white, whole))
+
+    def soft_tissue(self, points: FloatArray) -> FloatArray:
+        """Signed distance to scalp, marrow and muscle: all that shines in or outside bone."""
+        scalp = -self.skull_outer.distance(points)
+        for part in self.marrow:
+            scalp = np.minimum(scalp, part.distance(points))
+        return np.asarray(scalp)
+
+    def phase(self, points: FloatArray) -> FloatArray:
+        """Sulci lie where this is a whole multiple of the pitch, mm."""
+        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        around = np.sqrt((np.abs(x) - 8.0) ** 2 + (y - 22.0) ** 2) * (1 + 0.08 * np.sin(x / 5.0))
+        around = around + self.folia.tilt * z + 1.1 * np.sin(y / 4.3 + 0.3 * x)
+        return np.asarray(around + 0.8 * np.sin(z / 3.1 + x / 3.7) + 0.5 * np.sin(y / 1.9 - z / 2.3))
 
 
 def smooth_min(a: FloatArray, b: FloatArray, k: float) -> FloatArray:
@@ -124,7 +155,18 @@ def draw_surroundings(
         ventricle=(),
         fluid=(),
         canals=(),
-        folia=(vary(3.4, 0.5), vary(14.0, 3.0), vary(0.5, 0.4)),
+        folia=Folia(vary(2.9, 0.4), vary(9.5, 2.0), vary(0.38, 0.08), vary(0.5, 0.4)),
+        film_mm=vary(1.8, 0.5),
+        fossae=tuple(
+            Ellipsoid(
+                np.array([side.sign_x * vary(37, 1.5), vary(-33, 2), vary(20, 3)]),
+                np.array([vary(19, 1), vary(27, 2), vary(23, 2)]),
+            )
+            for side in Side
+        ),
+        marrow=_marrow(rng),
+        head=Ellipsoid(np.array([0.0, -6.0, 0.0]), np.array([vary(76, 2), vary(95, 3), 125.0])),
+        skull_outer=Ellipsoid(np.array([0.0, -6.0, 0.0]), np.array([vary(69, 1.5), vary(87, 2), 115.0])),
     )
     offset, fluid, canals = {}, [], []
     parts: dict[str, list[Ellipsoid]] = {"cerebellum": [], "peduncles": []}
@@ -136,8 +178,8 @@ def draw_surroundings(
         s = side.sign_x
         parts["cerebellum"].append(
             Ellipsoid(
-                np.array([s * vary(23, 1), vary(36, 1.5), vary(-4, 2)]),
-                np.array([vary(24, 1), vary(23, 1), vary(25, 2)]),
+                np.array([s * vary(25, 1), vary(37, 1.5), vary(-4, 2)]),
+                np.array([vary(28, 1), vary(26.5, 1), vary(27, 2)]),
             )
         )
         parts["peduncles"].append(
@@ -162,6 +204,19 @@ def draw_surroundings(
             "canals": tuple(canals),
         }
     )
+
+
+def _marrow(rng: np.random.Generator) -> tuple[Ellipsoid, ...]:
+    """Clivus and petrous apices, and patches of muscle and fat under the skull base."""
+    parts = [Ellipsoid(np.array([0.0, -20.0, 0.0]), np.array([9.0, 8.0, 17.0]))]
+    for side in Side:
+        at = np.array([side.sign_x * 17.0, -12.0, 1.0]) + rng.normal(0, 1, 3)
+        parts.append(Ellipsoid(at, rng.uniform([4, 2.5, 3], [7, 4, 5])))
+        for _ in range(4):
+            low, high = [12.0, -80.0, -45.0], [62.0, -25.0, -12.0]
+            at = rng.uniform(low, high) * np.array([side.sign_x, 1.0, 1.0])
+            parts.append(Ellipsoid(at, rng.uniform(4, 11, 3)))
+    return tuple(parts)
 
 
 def _canal(rng: np.random.Generator, course: FacialCourse) -> FluidTube:
