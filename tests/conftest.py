@@ -1,10 +1,13 @@
-"""Shared fixtures."""
+"""Shared fixtures: the public data, one phantom study, one clean run of it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+
+from tests.runs import SEED, Run, nvc
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -43,3 +46,19 @@ def ingest_fixture(ingest_config):
             return ingest_study(source, ingest_config, sandbox=sandbox, **options)
 
         yield run
+
+
+@pytest.fixture(scope="session", name="phantom_folder")
+def phantom(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom")
+    made = nvc("phantom", "--cases", "1", "--seed", str(SEED), "--out", folder)
+    assert made.returncode == 0, made.stderr
+    return folder / "case-000"
+
+
+@pytest.fixture(scope="session", name="clean_run")
+def clean(phantom_folder: Path, tmp_path_factory) -> Run:
+    out = tmp_path_factory.mktemp("clean") / "out"
+    process = nvc("run", phantom_folder / "dicom", "--out", out)
+    truth = json.loads((phantom_folder / "truth.json").read_text())
+    return Run(phantom_folder / "dicom", truth, out, process)

@@ -39,10 +39,12 @@ _REMEDY = "install the bundle again from its source"
 class Bundle:
     """A checked bundle.
 
-    ``weights`` maps ``locator.*`` and ``fine.*`` to float32 arrays; ``sha256`` is the hash of the
-    manifest, hence of every byte.
+    ``name`` and ``version`` are those of its metadata; ``weights`` maps ``locator.*`` and ``fine.*`` to
+    float32 arrays; ``sha256`` is the hash of the manifest, hence of every byte.
     """
 
+    name: str
+    version: str
     metadata: BundleMetadata
     weights: Mapping[str, npt.NDArray[np.float32]]
     sha256: str
@@ -76,10 +78,11 @@ def load_bundle(name_or_path: str) -> Bundle:
     for path, data in contents.items():
         if path.endswith(".json"):
             _plain(_json(data, path), path)
-    metadata = parse_metadata(_json(contents[METADATA], METADATA))
+    about = _json(contents[METADATA], METADATA)
+    metadata = parse_metadata(about)
     weights = _weights(contents[WEIGHTS])
     _fit(weights, metadata)
-    return Bundle(metadata, weights, sha256_json(manifest))
+    return Bundle(str(about["name"]), str(about["version"]), metadata, weights, sha256_json(manifest))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def compose(
         difference = {k: Measure.model_validate(v) for k, v in measure["side_difference"].items()}
     return CaseReport(
         case_id=ingest["case_id"],
-        status=_status(sides, ingest),
+        status=_status(sides, outputs),
         research_use_only=RESEARCH_USE_ONLY,
         software=SoftwareRecord(
             name="nvc_pipeline",
@@ -78,11 +78,12 @@ def unique(findings: list[Finding]) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _status(sides: Sides, ingest: dict[str, Any]) -> Literal["measured", "partial", "rejected"]:
+def _status(sides: Sides, outputs: dict[str, str]) -> Literal["measured", "partial", "rejected"]:
     measured = [sides.of(side).status == "measured" for side in Side]
     if not any(measured):
         return "rejected"
-    return "measured" if all(measured) and ingest["files"].get("tof") else "partial"
+    complete = all(measured) and "tof_in_cistern" in outputs
+    return "measured" if complete else "partial"
 
 
 def _first_error(findings: list[Finding]) -> str:

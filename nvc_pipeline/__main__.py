@@ -1,0 +1,5 @@
+"""``python -m nvc_pipeline`` is ``nvc``."""
+
+from nvc_pipeline.cli.app import main
+
+main()
