@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import gzip
-import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nvc_pipeline.errors import NvcError, OutputError, UsageError
+from nvc_pipeline.store.deflate import gzip_blocks
 
 
 @contextmanager
@@ -110,9 +109,13 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def gzip_bytes(data: bytes, level: int = 1) -> bytes:
+def gzip_bytes(data: bytes) -> bytes:
     """Compress with no time stamp and no name, so that equal content gives equal bytes."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=level, mtime=0, filename="") as handle:
-        handle.write(data)
-    return buffer.getvalue()
+    return b"".join(gzip_blocks([data]))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write the parts one after the other, whole or not at all."""
+    with atomic_write(path) as partial, partial.open("wb") as handle:
+        for part in parts:
+            handle.write(part)

@@ -9,14 +9,21 @@ import numpy as np
 
 from nvc_pipeline.errors import InputRefused
 from nvc_pipeline.geometry import Affine, Volume
-from nvc_pipeline.store.atomic import gzip_bytes, write_bytes
+from nvc_pipeline.store.atomic import write_parts
+from nvc_pipeline.store.deflate import gzip_blocks
 
 
 def save_nifti(path: Path, volume: Volume) -> None:
     """Write a ``.nii.gz`` (or ``.nii``) whole or not at all; equal volumes give equal bytes."""
     array = volume.array.astype(np.uint8) if volume.array.dtype == np.bool_ else volume.array
-    data = Volume(np.asarray(array), volume.affine).to_nibabel().to_bytes()
-    write_bytes(path, gzip_bytes(data) if path.name.endswith(".gz") else data)
+    image = Volume(np.asarray(array), volume.affine).to_nibabel()
+    image.update_header()
+    header = image.header.copy()
+    header["vox_offset"], header["scl_slope"], header["scl_inter"] = 352, 1, 0
+    # NIfTI stores the first index fastest: a volume from DICOM already lies so, and is not copied.
+    voxels = memoryview(np.asarray(array).reshape(-1, order="F").view(np.uint8))
+    pieces = [header.binaryblock + bytes(4), voxels]
+    write_parts(path, gzip_blocks(pieces) if path.name.endswith(".gz") else [bytes(p) for p in pieces])
 
 
 def load_nifti(path: Path, frame_of_reference: str = "") -> Volume:
