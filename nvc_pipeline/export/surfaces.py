@@ -21,7 +21,6 @@ from nvc_pipeline.geometry import FloatArray, LabelVolume
 
 _RESEARCH_USE = "RESEARCH USE ONLY - NOT A MEDICAL DEVICE - not for diagnosis. LPS mm."
 _AROUND = 16
-_CENTROID_TOLERANCE_MM = 0.5
 _RGBA = {
     "facial_nerve": (244, 214, 49, 255),
     "vestibulocochlear_nerve": (220, 160, 60, 255),
@@ -61,8 +60,10 @@ def _surface(mask: npt.NDArray[np.bool_], labels: LabelVolume, name: str) -> Sur
     if mesh.volume < 0:
         # Which way round marching cubes winds depends on the handedness of the grid.
         mesh.invert()
-    middle = labels.affine.apply(where.mean(axis=0))
-    if float(np.linalg.norm(mesh.center_mass - middle)) > _CENTROID_TOLERANCE_MM:
+    # The outermost points of a thin, branching mask are sure where its centre of mass is not.
+    centres = labels.affine.apply(where)
+    extent = np.array([centres.min(axis=0), centres.max(axis=0)])
+    if float(np.abs(mesh.bounds - extent).max()) > float(np.linalg.norm(labels.spacing_mm)):
         raise flipped(f"the surface of {name} does not lie where it was measured")
     return _to_surface(mesh)
 
