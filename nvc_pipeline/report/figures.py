@@ -38,7 +38,7 @@ _BACKGROUND, _INK = "#0b0f14", "#f4f6f8"
 def side_figure(
     side: Side, report: SideReport, cisternogram: Volume, tof: Volume | None, labels: LabelVolume | None
 ) -> bytes:
-    """Return a PNG of one side: axial, coronal and, where there is one, TOF slices at its contact.
+    """Return a PNG of one side: slices through its contact in three planes, and the TOF's.
 
     The picture's centre is the middle of the closest points of nerve and vessel, or the root
     detachment point where no vessel is near.
@@ -47,19 +47,20 @@ def side_figure(
     panels: list[tuple[str, Volume, Plane]] = [
         ("Cisternogram, axial", cisternogram, Plane.AXIAL),
         ("Cisternogram, coronal", cisternogram, Plane.CORONAL),
+        ("Cisternogram, sagittal", cisternogram, Plane.SAGITTAL),
     ]
     if tof is not None:
-        panels.append(("TOF, axial", tof, Plane.AXIAL))
-    figure = Figure(figsize=(3.4 * len(panels), 3.75), dpi=130, facecolor=_BACKGROUND)
+        panels.insert(1, ("TOF, axial", tof, Plane.AXIAL))
+    figure = Figure(figsize=(7.2, 7.6), dpi=130, facecolor=_BACKGROUND)
     for index, (title, volume, plane) in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), index + 1)
+        axes = figure.add_subplot(2, 2, index + 1)
         picture = cut(volume, plane, centre, 14.0)
         _draw(axes, picture, title, scale_mm=5)
         if labels is not None:
             _outline(axes, labels, picture)
         _lines(axes, report, picture)
         _mark(axes, report, picture)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.9, bottom=0.02, wspace=0.03)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.955, bottom=0.01, wspace=0.02, hspace=0.09)
     return _png(figure, f"{side.value} side")
 
 
