@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from nvc_pipeline import RESEARCH_USE_ONLY, __version__
-from nvc_pipeline.cli import reading, say, study
+from nvc_pipeline.cli import care, model, reading, say, study, window
 from nvc_pipeline.errors import NvcError
 
 app = typer.Typer(
@@ -100,5 +100,5 @@ def _root(
     del version
 
 
-for _commands in (study, reading):
+for _commands in (study, model, reading, window, care):
     _commands.add_to(app)

@@ -32,7 +32,8 @@ def import_(
     """Add results to the worklist; a bad one is refused by name, and the others go on."""
     from nvc_pipeline.config import load_config
     from nvc_pipeline.review.database import open_database
-    from nvc_pipeline.review.records import find_results, import_results
+    from nvc_pipeline.review.folders import find_results
+    from nvc_pipeline.review.records import import_results
 
     folders = [folder for given in results for folder in find_results(given)]
     with open_database(load_config(config, settings or []).review, into) as database:

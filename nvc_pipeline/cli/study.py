@@ -64,7 +64,8 @@ def ingest(
     from nvc_pipeline.store.atomic import read_json
 
     request = options.request(study, cisternogram, tof, None)
-    run_stage("ingest", out, load_config(config, settings or []), request)
+    everything = ["ingest.convert_all=true", *(settings or [])]
+    run_stage("ingest", out, load_config(config, everything), request)
     record = read_json(out / files.INGEST)
     if as_json:
         say.result((out / files.INGEST).read_text(encoding="utf-8").strip())

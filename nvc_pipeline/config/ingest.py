@@ -33,3 +33,4 @@ class IngestConfig(Section):
     parse_seconds: int = Field(gt=0)
     file_seconds: int = Field(gt=0)
     workers: int = Field(ge=1, le=64)
+    convert_all: bool

@@ -11,6 +11,7 @@ from nvc_pipeline.geometry.resample import resample
 from nvc_pipeline.stages import files
 from nvc_pipeline.stages.contract import Stage, StageContext
 from nvc_pipeline.store.atomic import read_json, write_json
+from nvc_pipeline.store.names import path_of
 from nvc_pipeline.store.nifti import save_nifti
 
 
@@ -27,7 +28,7 @@ def run(context: StageContext) -> None:
         record["alignment"] = alignment.to_json()
         record["findings"] = [f.model_dump(mode="json") for f in alignment.findings]
         if alignment.usable:
-            name = f"{ingest['case_id']}_space-T2w_desc-preproc_angio.nii.gz"
+            name = path_of("tof_in_cistern", ingest["case_id"])
             moved = resample(
                 tof, cisternogram.affine, cisternogram.shape, transform=alignment.tof_from_cisternogram
             )

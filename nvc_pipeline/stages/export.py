@@ -11,6 +11,7 @@ from nvc_pipeline.stages import files
 from nvc_pipeline.stages.contract import Stage, StageContext
 from nvc_pipeline.stages.report import compose_case
 from nvc_pipeline.store.atomic import read_json, write_bytes, write_json
+from nvc_pipeline.store.names import path_of
 
 _RECORDS = (files.INGEST, files.ALIGN, files.SEGMENT, files.TRACE, files.MEASURE, files.REPORT)
 
@@ -53,11 +54,11 @@ def _dicom(
     outputs: dict[str, str] = {}
     segmentation = None if labels is None else segmentation_object(labels, source, case)
     if segmentation is not None and context.config.export.dicom_seg:
-        outputs["dicom_seg"] = f"{case.case_id}_seg.dcm"
+        outputs["dicom_seg"] = path_of("dicom_seg", case.case_id)
         write_bytes(context.work / outputs["dicom_seg"], to_bytes(segmentation))
     if context.config.export.dicom_sr:
         grid = (cisternogram.affine, cisternogram.shape)
-        outputs["dicom_sr"] = f"{case.case_id}_sr.dcm"
+        outputs["dicom_sr"] = path_of("dicom_sr", case.case_id)
         document = report_object(case, source, grid, segmentation)
         write_bytes(context.work / outputs["dicom_sr"], to_bytes(document))
     return outputs
@@ -71,7 +72,7 @@ def _meshes(context: StageContext, labels: LabelVolume | None, case: CaseReport)
     surfaces = ({} if labels is None else label_surfaces(labels)) | traced
     if not surfaces:
         return {}
-    outputs = {"mesh_stl": f"meshes/{case.case_id}.stl", "mesh_glb": f"meshes/{case.case_id}.glb"}
+    outputs = {name: path_of(name, case.case_id) for name in ("mesh_stl", "mesh_glb")}
     write_bytes(context.work / outputs["mesh_stl"], stl_bytes(surfaces))
     write_bytes(context.work / outputs["mesh_glb"], glb_bytes(surfaces))
     return outputs

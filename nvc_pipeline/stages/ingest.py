@@ -14,15 +14,15 @@ from nvc_pipeline.errors import InputRefused, UsageError
 from nvc_pipeline.stages import files
 from nvc_pipeline.stages.contract import Request, Stage, StageContext
 from nvc_pipeline.store.atomic import write_json
+from nvc_pipeline.store.bids import RawImage, source_sha256, write_raw
+from nvc_pipeline.store.names import case_id_of
 from nvc_pipeline.store.nifti import save_nifti
-from nvc_pipeline.store.provenance import sha256_json
 
 if TYPE_CHECKING:
-    from nvc_pipeline.dicom.result import IngestResult, VolumeSource
+    from nvc_pipeline.dicom.result import IngestResult, OtherVolume, VolumeSource
     from nvc_pipeline.geometry import Volume
 
 _ROLES = {"cisternogram": SequenceRole.CISTERNOGRAPHY, "tof": SequenceRole.TOF}
-_SUFFIX = {"cisternogram": "acq-ciss_T2w", "tof": "acq-tof_angio"}
 
 
 def run(context: StageContext) -> None:
@@ -75,22 +75,40 @@ def source_of(request: Request) -> Path:
 
 def _record(context: StageContext, result: IngestResult) -> dict[str, Any]:
     sources = {"cisternogram": result.cisternogram_source, "tof": result.tof_source}
-    case_id = _case_id(sources, context)
-    record: dict[str, Any] = {
+    uids = [s.study_instance_uid for s in sources.values() if s is not None and s.study_instance_uid]
+    case_id = case_id_of(*(uids[:1] or study_hash(context.request)))
+    volumes = {"cisternogram": result.cisternogram, "tof": result.tof}
+    images = {
+        name: _raw_image(volume, sources[name], result.series)
+        for name, volume in volumes.items()
+        if volume is not None
+    }
+    made = write_raw(context.work, case_id, images) if images else {}
+    others = _write_others(context.work, result.others)
+    return {
         "case_id": case_id,
-        "files": {},
-        "volumes": {},
+        "files": made,
+        "volumes": {name: _about(image.volume) for name, image in images.items()},
         "sources": {name: _source(s) for name, s in sources.items() if s is not None},
         "findings": [f.model_dump(mode="json") for f in result.findings],
+        "series": [_series(s, made, others).model_dump(mode="json") for s in result.series],
     }
-    for name, volume in (("cisternogram", result.cisternogram), ("tof", result.tof)):
-        if volume is not None:
-            relative = f"bids/{case_id}/anat/{case_id}_{_SUFFIX[name]}.nii.gz"
-            save_nifti(context.work / relative, volume)
-            record["files"][name] = relative
-            record["volumes"][name] = _about(volume)
-    record["series"] = [_series(s, record["files"]).model_dump(mode="json") for s in result.series]
-    return record
+
+
+def _raw_image(volume: Volume, source: VolumeSource | None, series: tuple[SeriesRecord, ...]) -> RawImage:
+    if source is None:
+        return RawImage(volume)
+    rules = [s.acquired_voxel_rule for s in series if s.series_instance_uid == source.series_instance_uid]
+    return RawImage(volume, source.parameters, source_sha256(source.files), "".join(rules[:1]))
+
+
+def _write_others(work: Path, others: tuple[OtherVolume, ...]) -> dict[str, str]:
+    """Write the series that were converted only because all were asked for; UID to path."""
+    paths = {}
+    for number, other in enumerate(others, start=1):
+        paths[other.series_instance_uid] = f"volumes/series-{number:02d}.nii.gz"
+        save_nifti(work / paths[other.series_instance_uid], other.volume)
+    return paths
 
 
 def _about(volume: Volume) -> dict[str, Any]:
@@ -111,17 +129,11 @@ def _source(source: VolumeSource) -> dict[str, Any]:
     }
 
 
-def _series(series: SeriesRecord, made: dict[str, str]) -> SeriesRecord:
+def _series(series: SeriesRecord, made: dict[str, str], others: dict[str, str]) -> SeriesRecord:
     if not series.used:
-        return series
+        return series.model_copy(update={"volume": others.get(series.series_instance_uid)})
     name = next((n for n, role in _ROLES.items() if role is series.role), "")
     return series.model_copy(update={"volume": made.get(name)})
-
-
-def _case_id(sources: dict[str, VolumeSource | None], context: StageContext) -> str:
-    """Return ``sub-`` and ten hexadecimal digits: a hash of the study, never its text."""
-    uids = [s.study_instance_uid for s in sources.values() if s is not None and s.study_instance_uid]
-    return "sub-" + sha256_json(uids[0] if uids else study_hash(context.request))[:10]
 
 
 def study_hash(request: Request) -> list[str]:

@@ -12,6 +12,7 @@ from nvc_pipeline.stages import files
 from nvc_pipeline.stages.contract import Stage, StageContext
 from nvc_pipeline.stages.serialise import segmentation_to_json, write_probabilities
 from nvc_pipeline.store.atomic import read_json, write_json, write_text
+from nvc_pipeline.store.names import path_of
 from nvc_pipeline.store.nifti import save_nifti
 
 
@@ -41,7 +42,7 @@ def _write_sides(
     work: Path, case_id: str, sides: dict[Side, SideSegmentation], record: dict[str, Any]
 ) -> None:
     for side, segmentation in sides.items():
-        name = f"{case_id}_hemi-{side.letter}_desc-nvc_probseg.npz"
+        name = path_of("probabilities", case_id, side)
         write_probabilities(work / name, segmentation)
         record["files"][f"probabilities_{side.value}"] = name
         record["sides"][side.value] = segmentation_to_json(segmentation)
@@ -52,12 +53,11 @@ def _write_labels(
     work: Path, case_id: str, labels: LabelVolume, cisternogram: Volume | None, record: dict[str, Any]
 ) -> None:
     space = "T2w" if cisternogram is not None else "angio"
-    stem = f"{case_id}_space-{space}_desc-nvc_dseg"
-    save_nifti(work / f"{stem}.nii.gz", labels)
+    image, table = (path_of(n, case_id, space=space) for n in ("segmentation", "segmentation_table"))
+    save_nifti(work / image, labels)
     rows = ["index\tname", *(f"{index}\t{name}" for index, name in sorted(labels.names.items()))]
-    write_text(work / f"{stem}.tsv", "\n".join(rows) + "\n")
-    record["files"]["segmentation"] = f"{stem}.nii.gz"
-    record["files"]["segmentation_table"] = f"{stem}.tsv"
+    write_text(work / table, "\n".join(rows) + "\n")
+    record["files"] |= {"segmentation": image, "segmentation_table": table}
     record["label_names"] = {str(index): name for index, name in labels.names.items()}
 
 

@@ -1,0 +1,48 @@
+"""Commands of care: deidentify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nvc_pipeline.cli import options, say
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("deidentify")(deidentify)
+
+
+def deidentify(
+    study: Annotated[Path, typer.Argument(help="DICOM folder, zip or file.")],
+    out: options.Out,
+    key: Annotated[Path, typer.Option("--key", help="File with a secret of at least 16 bytes; keep it.")],
+    keep_dates: Annotated[
+        bool, typer.Option("--shift-dates", help="Move dates by a secret number of days, not remove them.")
+    ] = False,
+    keep_characteristics: Annotated[
+        bool, typer.Option("--keep-characteristics", help="Keep sex, age, size and weight.")
+    ] = False,
+    keep_device: Annotated[bool, typer.Option("--keep-device", help="Keep serial numbers.")] = False,
+    private: Annotated[
+        list[str] | None, typer.Option("--keep-private", help="GGGG,creator,EE of a private tag to keep.")
+    ] = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Write a de-identified copy by DICOM PS3.15 Annex E; equal keys give equal pseudonyms."""
+    from nvc_pipeline.config import load_config
+    from nvc_pipeline.dicom.deidentify import deidentify_study, read_key
+    from nvc_pipeline.dicom.profile import Options
+
+    chosen = Options(
+        modified_dates=keep_dates,
+        patient_characteristics=keep_characteristics,
+        device_identity=keep_device,
+        safe_private=tuple(private or ()),
+    )
+    result = deidentify_study(study, out, read_key(key), chosen, load_config(config).ingest)
+    say.result(f"{len(result.files)} images of {len(result.subjects)} patient(s) written to {out}")
+    for finding in result.findings:
+        say.result(f"  {finding.severity.value}: {finding.message} [{finding.code}]")
