@@ -62,7 +62,10 @@ def measure(bundle: Bundle, family: str, seed: int, quality: str, tof: str) -> l
     for side in Side:
         row = side_scores(result[side], case.labels, case.truth, side)
         truth = np.asarray(case.truth["sides"][side.value]["nerve"]["root_detachment_point_lps_mm"])
-        row["located_mm"] = float(np.linalg.norm(places[side][Landmark.ROOT_DETACHMENT_POINT].lps - truth))
+        row["locator_mm"] = float(np.linalg.norm(places[side][Landmark.ROOT_DETACHMENT_POINT].lps - truth))
+        final = row["landmark_mm"][Landmark.ROOT_DETACHMENT_POINT.value]
+        # A side that was not found is not located; one whose root was not seen again is where it was put.
+        row["located_mm"] = np.inf if not row["found"] else (row["locator_mm"] if final is None else final)
         rows.append(
             {**row, "case": f"{family}-{seed}", "seconds": round(seconds, 2), "quality": quality, "tof": tof}
         )

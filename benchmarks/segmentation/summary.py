@@ -38,7 +38,7 @@ def summarise(rows: Sequence[Row], seed: int = 0, draws: int = 1000) -> dict[str
             drawn = score([row for i in pick for row in by_case[cases[i]]])
             if drawn is not None:
                 spread.append(drawn)
-        low, high = np.percentile(spread, [2.5, 97.5]) if spread else (value, value)
+        low, high = np.percentile(spread, [2.5, 97.5], method="nearest") if spread else (value, value)
         out[name] = {"value": _plain(value), "low": _plain(low), "high": _plain(high)}
     out["sides"] = {"value": len(rows), "low": len(rows), "high": len(rows)}
     return out
@@ -51,6 +51,7 @@ def _plain(value: float) -> float:
 def _scores() -> dict[str, Callable[[Sequence[Row]], float | None]]:
     scores: dict[str, Callable[[Sequence[Row]], float | None]] = {
         "located_3mm": lambda rows: _mean([float(r["located_mm"] < 3.0) for r in rows]),
+        "locator_median_mm": lambda rows: _median([r["locator_mm"] for r in rows]),
         "located_median_mm": lambda rows: _median([r["located_mm"] for r in rows]),
         "found": lambda rows: _mean([float(r["found"]) for r in rows]),
         "one_path": lambda rows: _mean([r["one_path"] for r in rows]),

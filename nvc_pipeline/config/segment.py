@@ -23,6 +23,7 @@ class SegmentConfig(Section):
     threads: int = Field(ge=1)
     min_landmark_probability: Share
     min_coverage: Share
+    replace_beyond_mm: Positive
     window_overlap: float = Field(ge=0, le=0.9)
 
 

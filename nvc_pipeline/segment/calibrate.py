@@ -23,7 +23,7 @@ from nvc_pipeline.segment.region import Float32Array, RegionSpec
 from nvc_pipeline.segment.samples import CoarseSample, RegionSample
 
 FINE_SUCCESS_MM = 2.0
-COARSE_SUCCESS_MM = 4.0
+COARSE_SUCCESS_MM = 6.0
 _POSITION_SCALE_MM = 20.0
 
 

@@ -142,13 +142,19 @@ def _side(
         )
     affine = spec.affine(place.lps, side)
     inputs = fine_inputs(cisternogram, tof, spec, affine)
-    core = np.abs(spec.positions_mm()).max(axis=0) < _CORE_MM
-    coverage = float(inputs[2 if cisternogram is not None else 3][core].mean())
+    coverage = _coverage(inputs, spec, cisternogram is not None)
     if coverage < config.min_coverage:
         reason = f"only {coverage:.0%} of the 2 cm around the nerve's root was scanned"
         return _not_found(side, reason, "segment.coverage")
     logits = run_fine(inputs, network, metadata.fine.patch, config.window_overlap)
     shares, heat = probabilities(logits, metadata.calibration)
+    seen = _landmarks(heat, affine, metadata.calibration, config).get(Landmark.ROOT_DETACHMENT_POINT)
+    if seen is not None and np.linalg.norm(seen.point.xyz[0] - place.lps) > config.replace_beyond_mm:
+        # The fine network knows better; its region, and the positions that it reads, move there once.
+        affine = spec.affine(seen.point.xyz[0], side)
+        inputs = fine_inputs(cisternogram, tof, spec, affine)
+        logits = run_fine(inputs, network, metadata.fine.patch, config.window_overlap)
+        shares, heat = probabilities(logits, metadata.calibration)
     known = inputs[2:4].max(axis=0) > 0
     frame = next(v.frame_of_reference for v in (cisternogram, tof) if v is not None)
     wanted: tuple[Structure, ...] = (*EXCLUSIVE, Structure.ATTACHED_SEGMENT)
@@ -163,6 +169,12 @@ def _side(
     )
     findings = tuple(_findings(side, cisternogram, tof, coverage, landmarks))
     return SideSegmentation(side, True, "", volumes, landmarks, findings)
+
+
+def _coverage(inputs: Float32Array, spec: RegionSpec, cisternogram: bool) -> float:
+    """Share of the box around the detachment point that the leading series reaches."""
+    core = np.abs(spec.positions_mm()).max(axis=0) < _CORE_MM
+    return float(inputs[2 if cisternogram else 3][core].mean())
 
 
 def _landmarks(
