@@ -12,6 +12,10 @@ from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.store.atomic import write_parts
 from nvc_pipeline.store.deflate import gzip_blocks
 
+# A float32 quaternion is off by up to 1e-3 rad near half a turn, some tenths of a millimetre at a
+# corner of a head; a flip or a shift of one voxel is more than this.
+_FORMS_AGREE_MM = 0.5
+
 
 def save_nifti(path: Path, volume: Volume) -> None:
     """Write a ``.nii.gz`` (or ``.nii``) whole or not at all; equal volumes give equal bytes."""
@@ -33,7 +37,7 @@ def load_nifti(path: Path, frame_of_reference: str = "") -> Volume:
     ------
     InputRefused
         ``nifti.unreadable``, ``nifti.shape`` (not 3-D), ``nifti.affine`` (none, singular, not
-        finite, or qform and sform that disagree by more than 0.1 mm at a corner).
+        finite, or qform and sform that disagree by more than 0.5 mm at a corner).
     """
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
@@ -83,6 +87,6 @@ def _affine_problem(header: Any, affine: Any, shape: tuple[int, ...]) -> str:
     if scode and qcode:
         corners = np.array(np.meshgrid(*[[0, n - 1] for n in shape])).reshape(3, -1)
         gap = np.abs((sform - qform)[:3, :3] @ corners + (sform - qform)[:3, 3:]).max()
-        if gap > 0.1:
+        if gap > _FORMS_AGREE_MM:
             return f"sform and qform of the NIfTI file disagree by {gap:.2f} mm"
     return ""
