@@ -45,6 +45,7 @@ PARSE_ERRORS = (
     ValueError,
     struct.error,
     zlib.error,
+    pydicom.errors.BytesLengthException,
     pydicom.errors.InvalidDicomError,
 )
 

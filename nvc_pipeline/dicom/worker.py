@@ -76,17 +76,17 @@ def _serve(request: dict[str, Any], answer: Answer, buffer_fd: int) -> None:
     if request["op"] == "scan":
         salt = bytes.fromhex(request["salt"])
         for path in request["paths"]:
-            answer(_guarded(partial(_scan, path, limits, salt)))
+            answer(guarded(partial(scan_file, path, limits, salt)))
     elif request["op"] == "unzip":
-        answer(_guarded(partial(_unzip, request, limits)))
+        answer(guarded(partial(_unzip, request, limits)))
     elif request["op"] == "deidentify":
         for job in request["jobs"]:
-            answer(_guarded(partial(_deidentify, job, limits, request)))
+            answer(guarded(partial(_deidentify, job, limits, request)))
     elif request["op"] == "decode":
         _decode(request, limits, answer, buffer_fd)
 
 
-def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run one file's work; whatever the bytes provoke becomes a named answer."""
     from nvc_pipeline.dicom.filebytes import PARSE_ERRORS, FileRefused
 
@@ -102,7 +102,8 @@ def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"refused": "header_unreadable"}
 
 
-def _scan(path: str, limits: Any, salt: bytes) -> dict[str, Any]:
+def scan_file(path: str, limits: Any, salt: bytes) -> dict[str, Any]:
+    """Parse the header of one file: ``{"instance": ...}``; raises what :func:`guarded` names."""
     from nvc_pipeline.dicom.extract import HEADER_TAGS, instance_record
     from nvc_pipeline.dicom.filebytes import FileRefused, open_file, read_header
 
@@ -151,10 +152,11 @@ def _decode(request: dict[str, Any], limits: Any, answer: Answer, buffer_fd: int
     view = mmap.mmap(buffer_fd, count * dtype.itemsize, offset=int(request["offset"]))
     target = np.frombuffer(view, dtype, count=count).reshape(shape)
     for job in request["jobs"]:
-        answer(_guarded(partial(_decode_job, job, limits, target)))
+        answer(guarded(partial(decode_job, job, limits, target)))
 
 
-def _decode_job(job: dict[str, Any], limits: Any, target: Any) -> dict[str, Any]:
+def decode_job(job: dict[str, Any], limits: Any, target: Any) -> dict[str, Any]:
+    """Decode the planes of one file into ``target``; raises what :func:`guarded` names."""
     from nvc_pipeline.dicom.filebytes import PARSE_ERRORS, FileRefused
     from nvc_pipeline.dicom.pixels import decode_file
 
@@ -163,6 +165,11 @@ def _decode_job(job: dict[str, Any], limits: Any, target: Any) -> dict[str, Any]
     except (FileRefused, MemoryError, RecursionError):
         raise
     except PARSE_ERRORS as error:
+        raise FileRefused("undecodable_pixels") from error
+    except BaseException as error:
+        # A codec in Rust that meets impossible data panics; its exception has no importable name.
+        if type(error).__name__ != "PanicException":
+            raise
         raise FileRefused("undecodable_pixels") from error
     return {"decoded": True}
 

@@ -1,0 +1,1 @@
+"""DICOM to compressed NIfTI, in time and memory."""
