@@ -1,0 +1,1 @@
+"""How well the TOF is aligned, and how honest the stated residual is."""
