@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from benchmarks.measurement.render import Ground, Rod, render, rotation
 from nvc_pipeline.domain.anatomy import Side, VesselClass
@@ -36,7 +37,7 @@ class Scene:
 def ground_height(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A gently rounded pons whose top passes under the nerve's root and falls away beyond it."""
     fall = np.maximum(x + 0.5, 0.0)
-    return -0.6 - 0.02 * y**2 - 0.02 * np.minimum(x, 0) ** 2 - 0.8 * fall**1.5
+    return -0.25 - 0.02 * y**2 - 0.02 * np.minimum(x, 0) ** 2 - 0.8 * fall**1.5
 
 
 def draw_scene(rng: np.random.Generator, kind: str, gap_mm: float) -> Scene:
@@ -47,7 +48,7 @@ def draw_scene(rng: np.random.Generator, kind: str, gap_mm: float) -> Scene:
     bright = (float(rng.uniform(0.3, 0.4)), float(rng.choice([0.1, 0.25, 0.35])))
     bend = 1.0 / rng.uniform(8, 25) if kind == "curved" else 1.0 / 60.0
     x = np.arange(-1.2, 11.0, 0.02)
-    nerve = np.stack([x, 0 * x, 0.5 * bend * (x - 5.0) ** 2], 1)
+    nerve = np.stack([x, 0 * x, np.where(x > 0, 0.5 * bend * x**2, -0.9 * x**2)], 1)
     if kind == "corridor":
         return _corridor(rng, gap_mm, nerve, rn, rv, bright, t)
     s = rng.uniform(3.5, 6.5)
@@ -73,8 +74,6 @@ def draw_scene(rng: np.random.Generator, kind: str, gap_mm: float) -> Scene:
 
 
 def _settle(axis: np.ndarray, target: np.ndarray, distance: float, out: np.ndarray) -> np.ndarray:
-    from scipy.spatial import cKDTree
-
     for _ in range(6):
         now = float(cKDTree(target).query(axis)[0].min())
         axis = axis + (distance - now) * out
@@ -91,14 +90,15 @@ def _corridor(
     t: np.ndarray,
 ) -> Scene:
     s = rng.uniform(-5.5, -3.0)
-    angle = rng.uniform(0.3, np.pi - 0.3)
+    angle = rng.uniform(0.9, np.pi - 0.9)
     across = np.array([np.cos(angle), np.sin(angle), 0.0])
     axis = np.array([s, 0.0, 3.0]) + np.outer(t, across) + np.outer(0.03 * t**2, [0, 0, 1.0])
     xs, ys = np.meshgrid(np.arange(-8, -0.99, 0.05), np.arange(-1.5, 1.51, 0.05), indexing="ij")
     patch = np.stack([xs, ys, ground_height(xs, ys)], -1).reshape(-1, 3)
     axis = _settle(axis, patch, rv + gap, np.array([0.0, 0.0, 1.0]))
+    tube = cKDTree(nerve[nerve[:, 0] > -1.0]).query(axis)[0].min() - rn - rv
     return Scene(
-        "corridor", gap, s, nerve, rn, bright[0], ((axis, rv, bright[1]),), Ground(ground_height, 0.35)
+        "corridor", min(gap, float(tube)), s, nerve, rn, bright[0], ((axis, rv, bright[1]),), Ground(ground_height, 0.35)
     )
 
 
@@ -109,8 +109,8 @@ def image_of(
     voxel_mm: tuple[float, float, float],
     snr: float,
     psf: str = "gaussian",
-    size_mm: float = 15.0,
-    factor: int = 5,
+    size_mm: float = 14.0,
+    factor: int = 3,
 ) -> tuple[Volume, np.ndarray]:
     """Render a scene in an image turned at random; returns the image and the image's turn."""
     turn = rotation(rng)

@@ -70,6 +70,7 @@ class FitConfig(Section):
     damping: float = Field(gt=0)
     step_limit_mm: float = Field(gt=0)
     step_stop_mm: float = Field(gt=0)
+    cost_stop: float = Field(gt=0)
     robust_sigmas: float = Field(gt=0)
     noise_floor: float = Field(gt=0)
     foreign_sigmas: float = Field(gt=0)

@@ -109,28 +109,41 @@ def _along_sheet(
         return _nothing(len(geometry))
     attached, local = attached[inside], local[inside]
     half = config.zones.corridor_half_width_mm
-    across = np.linspace(-half, half, 13)
+    across = np.linspace(-half, half, 9)
     xy = local[:, None, :2] + across[None, :, None] * np.array([0.0, 1.0])
-    height = (geometry @ sheet.basis(xy.reshape(-1, 2)).T).reshape(len(geometry), len(attached), len(across))
-    flat = np.broadcast_to(xy, (*height.shape, 2))
-    ground = sheet.to_lps(np.concatenate([flat, height[..., None]], axis=-1))
-    rows, m, w = height.shape
-    distance = _distances(ground.reshape(rows, m * w, 3), vessel.points)
+    signed, index, ground = _over_ground(sheet, vessel, xy.reshape(-1, 2), geometry, config)
+    rows, m, w = len(geometry), len(attached), len(across)
+    best = np.argmin(signed.reshape(rows, m, w), axis=2) + w * np.arange(m)
+    return (
+        path.arc[attached],
+        np.take_along_axis(signed, best, axis=1),
+        np.take_along_axis(index, best, axis=1),
+        np.take_along_axis(ground, best[..., None], axis=1),
+        np.zeros(m, dtype=bool),
+    )
+
+
+def _over_ground(
+    sheet: Sheet, vessel: Placed, xy: FloatArray, geometry: FloatArray, config: MeasureConfig
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return gap (D, G), nearest vessel index (D, G) and ground point (D, G, 3) of places on the plane."""
+    height = geometry @ sheet.basis(xy).T
+    ground = sheet.to_lps(
+        np.concatenate([np.broadcast_to(xy, (*height.shape, 2)), height[..., None]], axis=-1)
+    )
+    # Far places need no draws: they only have to lose.
+    rough = _distances(ground[:1], vessel.points[:1])[0].min(axis=1)
+    near = np.flatnonzero(rough < rough.min() + config.fit.profile_mm)
+    distance = _distances(ground[:, near], vessel.points)
     # An axis below the surface is deeper than touching: its distance counts as negative.
     axis = sheet.local(vessel.points)
     below = axis[..., 2] < np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry)
-    signed = np.where(below[:, None, :], -distance, distance) - vessel.radius[:, None, :]
-    index = np.argmin(signed, axis=2).reshape(rows, m, w)
-    gap = signed.min(axis=2).reshape(rows, m, w)
-    best = np.argmin(gap, axis=2)[..., None]
-    on_nerve = np.take_along_axis(ground.reshape(rows, m, w, 3), best[..., None], axis=2)[:, :, 0]
-    return (
-        path.arc[attached],
-        np.take_along_axis(gap, best, axis=2)[..., 0],
-        np.take_along_axis(index, best, axis=2)[..., 0],
-        on_nerve,
-        np.zeros(len(attached), dtype=bool),
-    )
+    clearance = np.where(below[:, None, :], -distance, distance) - vessel.radius[:, None, :]
+    signed = np.broadcast_to(rough - vessel.radius[0].min(), height.shape).copy()
+    index = np.zeros(height.shape, dtype=np.int64)
+    index[:, near] = np.argmin(clearance, axis=2)
+    signed[:, near] = np.take_along_axis(clearance, index[:, near, None], axis=2)[..., 0]
+    return signed, index, ground
 
 
 def _nothing(rows: int) -> tuple[FloatArray, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.measure import FitConfig, MeasureConfig
@@ -16,9 +17,10 @@ from nvc_pipeline.geometry import FloatArray, Volume
 from nvc_pipeline.trace.roi import Voxels, choose
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.surface import Scene, SceneFit, fit_scene
-from nvc_pipeline.trace.tube import Tube, resample_curve
+from nvc_pipeline.trace.tube import Tube, evenly, resample_curve
 
 _REMEMBERED = 64
+_ROOT_SMOOTH_MM = 0.6
 _memory: OrderedDict[bytes, SceneFit] = OrderedDict()
 _lock = Lock()
 
@@ -59,19 +61,27 @@ class Refined:
 def nerve_path(nerve: FacialNerve, step_mm: float) -> NervePath:
     """Join the attached and the free part; s = 0 at the first point of the free part."""
     free, radius = resample_curve(nerve.free.points.xyz, nerve.free.radius_mm, step_mm)
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(free, axis=0), axis=1))])
+    arc = _arc(free)
     attached = nerve.attached.xyz
     if len(attached) < 2:
         return NervePath(free, arc, radius)
-    on_pons, _ = resample_curve(attached, np.ones(len(attached)), step_mm)
-    back = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(on_pons[::-1], axis=0), axis=1))])[::-1]
-    keep = np.linalg.norm(on_pons - free[0], axis=1) > 0.5 * step_mm
-    before = -(back[keep] + np.linalg.norm(on_pons[-1] - free[0]) if len(back) else back[keep])
+    on_pons = evenly(np.concatenate([attached, free[:1]]), step_mm)
+    back = _arc(on_pons[::-1])[::-1]
+    keep = back > 0.5 * step_mm
+    points = np.concatenate([on_pons[keep], free])
+    along = np.concatenate([-back[keep], arc])
+    # The path steps from the surface to the axis at the detachment: a tube has no such kink.
+    smooth = gaussian_filter1d(points, _ROOT_SMOOTH_MM / step_mm, axis=0, mode="nearest")
+    weight = np.exp(-0.5 * (along / (2.0 * _ROOT_SMOOTH_MM)) ** 2)[:, None]
     return NervePath(
-        np.concatenate([on_pons[keep], free]),
-        np.concatenate([before, arc]),
+        points + weight * (smooth - points),
+        along,
         np.concatenate([np.full(int(keep.sum()), radius[0]), radius]),
     )
+
+
+def _arc(points: FloatArray) -> FloatArray:
+    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
 
 
 def coarse_gap(vessel: Vessel, path: NervePath) -> tuple[FloatArray, FloatArray]:

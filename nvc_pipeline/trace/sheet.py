@@ -58,6 +58,10 @@ class Sheet:
         self.counts = np.maximum(np.round(2 * self.half / config.sheet_knot_mm).astype(int), 2) + 3
         self.size = int(np.prod(self.counts))
         facing = surface.normals[near] @ normal > 0.3
+        # The same voxels are asked for at every step of a fit.
+        self._last: (
+            tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] | None
+        ) = None
         self.start = self._to_mesh(surface.vertices[near][facing])
 
     def _to_mesh(self, vertices: FloatArray) -> FloatArray:
@@ -116,13 +120,19 @@ class Sheet:
             [np.zeros(len(bend)), self.start / self.config.shift_mm]
         )
 
+    def _design(self, xyz: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return height over the plane, basis and its two slopes; those of the last points are kept."""
+        if self._last is None or self._last[0] is not xyz:
+            local = self.local(xyz)
+            xy = local[:, :2]
+            self._last = (xyz, (local[:, 2], self.basis(xy), self.basis(xy, 0), self.basis(xy, 1)))
+        return self._last[1]
+
     def distance(self, p: FloatArray, xyz: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the signed distance (N,) of LPS points, positive outside, and its Jacobian (N, size)."""
-        local = self.local(xyz)
-        basis = self.basis(local[:, :2])
-        slope = (self.basis(local[:, :2], 0) @ p) ** 2 + (self.basis(local[:, :2], 1) @ p) ** 2
-        tilt = 1.0 / np.sqrt(1.0 + slope)
-        return (local[:, 2] - basis @ p) * tilt, -basis * tilt[:, None]
+        z, basis, along, across = self._design(xyz)
+        tilt = 1.0 / np.sqrt(1.0 + (along @ p) ** 2 + (across @ p) ** 2)
+        return (z - basis @ p) * tilt, -basis * tilt[:, None]
 
     def fraction(
         self, p: FloatArray, voxels: FloatArray, sigma: float

@@ -121,7 +121,7 @@ class _Model:
         jacobians = [np.zeros((n, part.size)) for part in scene.parts]
         stretch = float(np.exp(p[scene.head - 1]))
         for shift, weight in zip(self.shifts, self.weights, strict=True):
-            at = self.xyz + shift * stretch
+            at = self.xyz if len(self.shifts) == 1 else self.xyz + shift * stretch
             for i, (part, where) in enumerate(zip(scene.parts, scene.slices(), strict=True)):
                 value, jacobian, sigma = part.fraction(p[where], at, self.sigma * stretch)
                 values[:, i] += weight * value
@@ -254,7 +254,7 @@ def _solve(
         damping *= 0.2
         p, jacobian, residual = trial, new_jacobian, new_residual
         noise = _spread(residual, config)
-        if largest < config.step_stop_mm:
+        if largest < config.step_stop_mm or before - after < config.cost_stop:
             break
     weight = _weights(residual / noise, config) / (noise**2 * correlation)
     normal = (jacobian * weight[:, None]).T @ jacobian + rows.T @ rows

@@ -41,6 +41,13 @@ def resample_curve(xyz: FloatArray, radius: FloatArray, step_mm: float) -> tuple
     return np.asarray(curve), np.interp(s, arc, radius)
 
 
+def evenly(xyz: FloatArray, step_mm: float) -> FloatArray:
+    """Resample a polyline evenly by arc length with straight pieces: no ringing at its corners."""
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xyz, axis=0), axis=1))])
+    s = np.linspace(0.0, arc[-1], max(5, round(arc[-1] / step_mm) + 1))
+    return np.stack([np.interp(s, arc, column) for column in xyz.T], axis=1)
+
+
 def bspline_basis(x: FloatArray, count: int) -> FloatArray:
     """Return ``count`` cubic B-splines over the range of ``x`` at ``x``, shape (len(x), count)."""
     inner = np.linspace(x[0], x[-1], count - 2)
