@@ -92,7 +92,9 @@ def _blur(cube: np.ndarray, axis: int, factor: int, psf: str) -> np.ndarray:
         return gaussian_filter1d(cube, 1.2 * factor / 2.354820045, axis=axis, mode="nearest", truncate=5.0)
     n = cube.shape[axis]
     k = np.abs(np.fft.rfftfreq(n)) * factor * 2  # 1 at the Nyquist limit of the voxel
-    window = np.where(k <= 0.6, 1.0, 0.5 * (1 + np.cos(np.pi * np.clip((k - 0.6) / 0.4, 0, 1))))
+    taper = float(psf.removeprefix("kspace") or 0.4)
+    over = np.clip((k - (1 - taper)) / max(taper, 1e-6), 0, 1)
+    window = 0.5 * (1 + np.cos(np.pi * over))
     window[k > 1] = 0.0
     shape = [1, 1, 1]
     shape[axis] = len(window)

@@ -98,7 +98,14 @@ def _corridor(
     axis = _settle(axis, patch, rv + gap, np.array([0.0, 0.0, 1.0]))
     tube = cKDTree(nerve[nerve[:, 0] > -1.0]).query(axis)[0].min() - rn - rv
     return Scene(
-        "corridor", min(gap, float(tube)), s, nerve, rn, bright[0], ((axis, rv, bright[1]),), Ground(ground_height, 0.35)
+        "corridor",
+        min(gap, float(tube)),
+        s,
+        nerve,
+        rn,
+        bright[0],
+        ((axis, rv, bright[1]),),
+        Ground(ground_height, 0.35),
     )
 
 

@@ -36,6 +36,7 @@ class GradeConfig(Section):
 class FitConfig(Section):
     """The fit of tubes and of the pontine surface to the voxels. Brightness is in units of fluid."""
 
+    prefilter_fwhm_voxels: float = Field(ge=0)
     psf_fwhm_voxels: float = Field(gt=0)
     psf_log_sd: float = Field(gt=0)
     dark_brightness: float = Field(ge=0, lt=1)

@@ -44,6 +44,8 @@ def measure_vessel(
     if not reason:
         refined = refine_vessel(traced, vessel, path, cisternogram, config)
         reason = refined.fit.reason
+        if refined.nerve is None and refined.sheet is None:
+            reason = reason or "no_nerve_beside_the_vessel"
         if not reason:
             rows = refined.fit.draws(config.interval.draws, config.interval.seed)
             parameters = np.concatenate([refined.fit.parameters[None], rows])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.measure import FitConfig
@@ -13,6 +14,8 @@ from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray, Points, Volume
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Tube
+
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,14 @@ class Voxels:
     fluid: float
 
 
-def box_voxels(volume: Volume, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return centres (N, 3) LPS mm and values (N,) of the voxels inside an LPS box."""
+def box_voxels(
+    volume: Volume, low: FloatArray, high: FloatArray, blur_mm: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return centres (N, 3) LPS mm and values (N,) of the voxels inside an LPS box.
+
+    ``blur_mm`` (3,) is the standard deviation, along each image axis, of a Gaussian laid over
+    the values first.
+    """
     corners = np.array(np.meshgrid(*zip(low, high, strict=True), indexing="ij")).reshape(3, -1).T
     ijk = volume.affine.to_ijk(Points(corners)).xyz
     first = np.maximum(np.floor(ijk.min(axis=0)).astype(int), 0)
@@ -35,9 +44,24 @@ def box_voxels(volume: Volume, low: FloatArray, high: FloatArray) -> tuple[Float
     block = tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
     index = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in block), indexing="ij"), -1)
     xyz = volume.affine.apply(index.reshape(-1, 3))
-    values = np.asarray(volume.array[block], dtype=np.float64).ravel()
+    values = _blurred(volume, first, last, blur_mm).ravel()
     inside = np.all((xyz >= low) & (xyz <= high), axis=1)
     return xyz[inside], values[inside]
+
+
+def _blurred(volume: Volume, first: IntArray, last: IntArray, blur_mm: FloatArray | None) -> FloatArray:
+    if blur_mm is None or not np.any(blur_mm > 0):
+        block = tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+        return np.asarray(volume.array[block], dtype=np.float64)
+    sigma = blur_mm / volume.spacing_mm
+    pad = np.ceil(3.5 * sigma).astype(int)
+    low, high = np.maximum(first - pad, 0), np.minimum(last + pad, volume.shape)
+    wide = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    smooth = gaussian_filter(
+        np.asarray(volume.array[wide], dtype=np.float64), sigma, mode="nearest", truncate=3.5
+    )
+    inner = tuple(slice(int(a - w), int(b - w)) for a, b, w in zip(first, last, low, strict=True))
+    return np.asarray(smooth[inner])
 
 
 def choose(
@@ -47,6 +71,8 @@ def choose(
 
     Left out are those beyond reach of every part, those at the cut ends of a tube (the tube
     goes on there, the model doesn't), and those of the pons where no patch of it is fitted.
+    The image is first laid under a Gaussian: a scanner's truncated k-space blurs by a sinc
+    that rings and is sharper along diagonals; together with a Gaussian it is nearly one.
     """
     reach = max(config.reach_mm, config.reach_voxels * float(volume.resolution_mm.max()))
     pieces = [tube.reference for tube in tubes]
@@ -55,7 +81,9 @@ def choose(
         pieces.append(sheet.to_lps(rim))
     cloud = np.concatenate(pieces)
     thick = max(float(tube.reference_radius.max()) for tube in tubes)
-    xyz, values = box_voxels(volume, cloud.min(axis=0) - reach - thick, cloud.max(axis=0) + reach + thick)
+    blur = volume.resolution_mm * config.prefilter_fwhm_voxels / 2.354820045
+    margin = reach + thick
+    xyz, values = box_voxels(volume, cloud.min(axis=0) - margin, cloud.max(axis=0) + margin, blur)
     if len(xyz) == 0:
         return Voxels(xyz, values, 0.0)
     near, clear, cut = _against_tubes(xyz, tubes, reach, config)

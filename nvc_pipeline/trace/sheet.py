@@ -59,9 +59,7 @@ class Sheet:
         self.size = int(np.prod(self.counts))
         facing = surface.normals[near] @ normal > 0.3
         # The same voxels are asked for at every step of a fit.
-        self._last: (
-            tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] | None
-        ) = None
+        self._last: tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] | None = None
         self.start = self._to_mesh(surface.vertices[near][facing])
 
     def _to_mesh(self, vertices: FloatArray) -> FloatArray:

@@ -94,12 +94,19 @@ class SceneFit:
 
 def blur_sigmas(volume: Volume, config: FitConfig) -> FloatArray:
     """Return the standard deviation of the point-spread function along each image axis, mm."""
-    return volume.resolution_mm * config.psf_fwhm_voxels / _FWHM_PER_SIGMA
+    width = float(np.hypot(config.psf_fwhm_voxels, config.prefilter_fwhm_voxels))
+    return np.asarray(volume.resolution_mm * width / _FWHM_PER_SIGMA)
 
 
-def correlation_factor(volume: Volume) -> float:
-    """Return how many stored voxels share one independent sample; 1 where nothing was interpolated."""
-    return float(np.prod(volume.resolution_mm / volume.spacing_mm))
+def correlation_factor(volume: Volume, config: FitConfig) -> float:
+    """Return how many stored voxels share one independent sample.
+
+    Interpolation shares each acquired voxel's noise, the prefilter's kernel g spreads it over
+    ``(sum g)^2 / sum g^2``, that is ``2 sqrt(pi) sigma`` along each axis.
+    """
+    stored = volume.resolution_mm / volume.spacing_mm
+    spread = 2.0 * np.sqrt(np.pi) * config.prefilter_fwhm_voxels / _FWHM_PER_SIGMA
+    return float(np.prod(stored * max(float(spread), 1.0)))
 
 
 class _Model:
@@ -187,7 +194,7 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
     for _ in range(config.passes):
         model = _Model(scene, volume, config, voxels.xyz[keep])
         p, covariance, noise, residual = _solve(
-            model, data[keep], p, scene, config, correlation_factor(volume)
+            model, data[keep], p, scene, config, correlation_factor(volume, config)
         )
         misfit = float(np.std(residual) / max(noise, 1e-9))
         everywhere = (data - _Model(scene, volume, config, voxels.xyz)(p)[0]) / max(noise, config.noise_floor)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from nvc_pipeline.domain.anatomy import Grade, Pattern, VesselClass
+from nvc_pipeline.domain.traced import Centreline, Vessel
+from nvc_pipeline.geometry import Points
+from nvc_pipeline.measure.pattern import pattern_of
+from tests.unit.measure.records import contact
+
+T = np.linspace(-5, 5, 101)
+
+
+def vessel(name, points, parent=None):
+    line = Centreline(Points(points), np.full(len(points), 0.5))
+    return Vessel(name, line, {VesselClass.AICA: 1.0}, True, parent)
+
+
+def straight(name, height, parent=None):
+    return vessel(name, np.stack([0 * T, T, 0 * T + height], 1), parent)
+
+
+def touch(name, height=0.5, **changes):
+    return contact(name, nearest_on_vessel_lps_mm=(0.0, 0.0, height), s=3.0, **changes)
+
+
+@pytest.fixture
+def rules(config):
+    return config.pattern
+
+
+def test_none_without_contact(rules):
+    assert pattern_of([touch("a", grade=Grade.PROXIMITY)], [straight("a", 1.0)], 0.4, rules) is Pattern.NONE
+
+
+def test_single(rules):
+    assert pattern_of([touch("a")], [straight("a", 1.0), straight("far", 9.0)], 0.4, rules) is Pattern.SINGLE
+
+
+def test_tandem_when_another_vessel_presses_on_the_one_that_touches(rules):
+    assert pattern_of([touch("a")], [straight("a", 1.0), straight("b", 2.2)], 0.4, rules) is Pattern.TANDEM
+
+
+def test_a_branch_on_its_parent_is_no_tandem(rules):
+    vessels = [straight("a", 1.0), straight("b", 2.0, parent="a")]
+    assert pattern_of([touch("a")], vessels, 0.4, rules) is Pattern.SINGLE
+
+
+def test_sandwich_from_opposite_sides(rules):
+    vessels = [straight("a", 1.5), straight("b", -1.5)]
+    assert pattern_of([touch("a"), touch("b", -0.5)], vessels, 0.4, rules) is Pattern.SANDWICH
+
+
+def test_multiple_when_apart(rules):
+    a = straight("a", 1.5)
+    b = vessel("b", a.centreline.points.xyz + np.array([6.0, 0.0, 0.0]))
+    second = contact("b", nearest_on_nerve_lps_mm=(6.0, 0, 0), nearest_on_vessel_lps_mm=(6.0, 0, 0.5), s=9.0)
+    assert pattern_of([touch("a"), second], [a, b], 0.4, rules) is Pattern.MULTIPLE
+
+
+def test_loop_touches_with_its_bend(rules):
+    angle = np.linspace(-1.5, 1.5, 80)
+    bend = np.stack([0 * angle, 2 * np.sin(angle), 3.0 - 2 * np.cos(angle)], 1)
+    legs = [bend[0] + np.outer(np.arange(20, 0, -1) * 0.1, [0, 0, 1.0])]
+    legs += [bend, bend[-1] + np.outer(np.arange(1, 21) * 0.1, [0, 0, 1.0])]
+    assert pattern_of([touch("a")], [vessel("a", np.concatenate(legs))], 0.4, rules) is Pattern.LOOP
