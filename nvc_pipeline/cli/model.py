@@ -20,15 +20,20 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     out: options.Out,
-    config: Annotated[Path, typer.Option("--config", help="As configs/train.yaml.")] = Path(
-        "configs/train.yaml"
-    ),
+    config: Annotated[
+        Path | None, typer.Option("--config", help="By default configs/train.yaml, the shipped model's.")
+    ] = None,
+    finetune: Annotated[
+        Path | None, typer.Option("--finetune", help="A site's labelled cases, as export-training writes.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut short.")] = False,
 ) -> None:
     """Train or fine-tune a model by a configuration; the new bundle is OUT/bundle."""
+    from nvc_pipeline.config import default_config_path
     from nvc_pipeline.segment.train import train as run
 
-    bundle = run(config, out, resume=resume, log=say.note)
+    chosen = config or default_config_path().with_name("train.yaml")
+    bundle = run(chosen, out, finetune=finetune, resume=resume, log=say.note)
     say.result(f"Bundle: {bundle}\nNext:   nvc run STUDY --out OUT --set segment.bundle={bundle}")
 
 

@@ -57,7 +57,14 @@ class SampleSet:
     held_coarse: list[CoarseSample]
 
 
-def train(config_path: Path, out: Path, *, resume: bool = False, log: Log | None = None) -> Path:
+def train(
+    config_path: Path,
+    out: Path,
+    *,
+    finetune: Path | None = None,
+    resume: bool = False,
+    log: Log | None = None,
+) -> Path:
     """Train by a configuration; return the new bundle's folder, ``out/bundle``.
 
     Parameters
@@ -66,6 +73,9 @@ def train(config_path: Path, out: Path, *, resume: bool = False, log: Log | None
         As ``configs/train.yaml``.
     out:
         A new or empty folder; with ``resume`` the folder of the run that was cut short.
+    finetune:
+        A site's labelled cases (layout in :mod:`nvc_pipeline.segment.site`): they take the place of
+        the configuration's sources, and the weights begin with those of the shipped bundle.
 
     Raises
     ------
@@ -75,7 +85,7 @@ def train(config_path: Path, out: Path, *, resume: bool = False, log: Log | None
     InputRefused
         ``train.no_cases``, ``train.labels``, ``train.checkpoint``.
     """
-    config = load_train_config(config_path)
+    config = _for_site(load_train_config(config_path), finetune)
     bundle = out / "bundle"
     if bundle.exists() or (out.exists() and any(out.iterdir()) and not resume):
         raise UsageError(
@@ -98,6 +108,19 @@ def train(config_path: Path, out: Path, *, resume: bool = False, log: Log | None
     write_bundle(bundle, bundle_metadata(config, calibration), {"locator": locator, "fine": fine}, config)
     load_bundle(str(bundle))
     return bundle
+
+
+def _for_site(config: TrainConfig, cases: Path | None) -> TrainConfig:
+    """Return the configuration of a fine-tuning run on a site's cases; unchanged without any."""
+    if cases is None:
+        return config
+    return config.model_copy(
+        update={
+            "name": f"{config.name}_site",
+            "sources": [FolderSource(kind="folder", path=cases)],
+            "start_from": config.start_from or "facial_nvc",
+        }
+    )
 
 
 def prepare(

@@ -136,6 +136,12 @@ class TestSite:
             train(tiny_config([{"kind": "folder", "path": str(tmp_path / "site")}]), tmp_path / "out")
         assert caught.value.code == "train.no_cases"
 
+    def test_a_sites_folder_takes_the_place_of_the_sources(self, tmp_path, tiny_config):
+        (tmp_path / "site").mkdir()
+        with pytest.raises(InputRefused) as caught:
+            train(tiny_config([{"kind": "cache", "path": "x"}]), tmp_path / "out", finetune=tmp_path / "site")
+        assert caught.value.code == "train.no_cases"
+
 
 def test_a_diverging_run_stops(tmp_path, tiny_config):
     plan = load_train_config(tiny_config([{"kind": "cache", "path": "x"}])).fine
