@@ -67,6 +67,17 @@ def classify(features: Features, config: IngestConfig) -> Verdict:
     return Verdict(SequenceRole.OTHER, f"no known acquisition ({features.summary()})", "nothing")
 
 
+_T1 = (SequenceRole.T1, SequenceRole.T1_CONTRAST)
+# What a name can't mean when physics says the key. "T2" in the name of a cisternogram is no lie.
+_CONTRADICTS = {
+    SequenceRole.CISTERNOGRAPHY: (SequenceRole.TOF, *_T1),
+    SequenceRole.TOF: (SequenceRole.CISTERNOGRAPHY, SequenceRole.T2),
+    SequenceRole.T1: (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF),
+    SequenceRole.T1_CONTRAST: (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF),
+    SequenceRole.T2: (SequenceRole.TOF,),
+}
+
+
 def _with_names(
     role: SequenceRole, candidate: _Candidate, named: list[tuple[str, SequenceRole, str]], features: Features
 ) -> Verdict:
@@ -74,8 +85,7 @@ def _with_names(
         reason = f"a fast low-resolution survey by its name ({features.summary()})"
         if (features.in_plane_mm or 9.0) >= 1.2:
             return Verdict(SequenceRole.LOCALIZER, reason, "vendor name")
-    key_roles = (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF)
-    against = [r.value for _, r, _ in named[:1] if r is not role and (r in key_roles or role in key_roles)]
+    against = [r.value for _, r, _ in named[:1] if r in _CONTRADICTS.get(role, ())]
     reason = f"{candidate.why} ({features.summary()})"
     return Verdict(role, reason, "physics", against[0] if against else "")
 

@@ -39,16 +39,16 @@ def ingest_study(
     Parameters
     ----------
     source:
-        DICOM folder (any depth), zip, single DICOM file, or a NIfTI file.
+        DICOM folder (any depth), zip, DICOM file, or NIfTI file.
     cisternogram, tof:
         A series instance UID, or a path (NIfTI, DICOM folder or file), when the user chooses.
     expected_instances:
         Instances a series by UID as the archive states them, where known.
     workdir:
-        Folder that a zip is unpacked into and whose files stay; by default a temporary one, and
-        the instance references of a zip then have no path.
+        Folder that a zip is unpacked into and stays in; by default a temporary one, and the
+        references of a zip then have no path.
     sandbox:
-        Parsing children to use again, for many studies; by default new ones.
+        Parsing children to use again; by default new ones.
 
     Returns
     -------
@@ -58,21 +58,18 @@ def ingest_study(
     Raises
     ------
     InputRefused
-        Where there is nothing to describe: ``ingest.missing_path``, ``ingest.empty``,
-        ``ingest.no_dicom``, ``ingest.too_many_files``, ``ingest.zip_damaged``, ``nifti.*``.
+        Where there is nothing to describe: ``ingest.missing_path``, ``ingest.empty``, ``nifti.*``,
+        ``ingest.no_dicom``, ``ingest.too_many_files``, ``ingest.zip_damaged``.
     UsageError
         ``ingest.no_such_series`` for a UID or path that the study does not hold.
     """
-    requests = {
-        SequenceRole.CISTERNOGRAPHY: resolve_request(cisternogram, SequenceRole.CISTERNOGRAPHY),
-        SequenceRole.TOF: resolve_request(tof, SequenceRole.TOF),
-    }
-    if is_nifti(source):
-        if requests[SequenceRole.CISTERNOGRAPHY].empty and not _same_file(requests[SequenceRole.TOF], source):
-            requests[SequenceRole.CISTERNOGRAPHY] = Request(SequenceRole.CISTERNOGRAPHY, path=source)
-        sources = []
-    else:
-        sources = [source]
+    asked_for = zip(_ROLES, (cisternogram, tof), strict=True)
+    requests = {role: resolve_request(value, role) for role, value in asked_for}
+    nifti = is_nifti(source)
+    asked = requests[SequenceRole.CISTERNOGRAPHY]
+    if nifti and asked.empty and not _same_file(requests[SequenceRole.TOF], source):
+        requests[SequenceRole.CISTERNOGRAPHY] = Request(SequenceRole.CISTERNOGRAPHY, path=source)
+    sources = [] if nifti else [source]
     with contextlib.ExitStack() as stack:
         children = sandbox or stack.enter_context(Sandbox(config))
         return _with_dicom(sources, requests, config, expected_instances or {}, workdir, children)

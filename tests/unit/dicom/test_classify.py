@@ -192,6 +192,12 @@ def test_physics_wins_over_a_lying_name(ingest_config) -> None:
     assert verdict.disagreement == "cisternography"
 
 
+@pytest.mark.parametrize("name", ["Siemens SPACE", "GE CUBE T2", "Siemens CISS 3 T"])
+def test_t2_in_the_name_of_a_cisternogram_is_no_lie(name: str, ingest_config) -> None:
+    verdict = classify(replace(TABLE[name][0], free_text=("t2_tra_iso",)), ingest_config)
+    assert not verdict.disagreement
+
+
 def test_the_scanners_name_wins_over_free_text(ingest_config) -> None:
     features = replace(BLANK, vendor_names=("FE3D_TOF",), free_text=("ciss",))
     assert classify(features, ingest_config).role is SequenceRole.TOF
