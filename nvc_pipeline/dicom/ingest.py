@@ -16,6 +16,7 @@ from nvc_pipeline.dicom.nifti_source import NiftiInput, is_nifti, load_input
 from nvc_pipeline.dicom.result import IngestResult, OtherVolume, VolumeSource, source_of
 from nvc_pipeline.dicom.sandbox import Sandbox
 from nvc_pipeline.dicom.selection import Choice, Request, choose, resolve_request
+from nvc_pipeline.dicom.suitability import check_resolution
 from nvc_pipeline.dicom.views import SeriesView, record_of, study_findings, view_series
 from nvc_pipeline.domain.anatomy import SequenceRole
 from nvc_pipeline.domain.case import Finding, SeriesRecord, Severity
@@ -147,6 +148,8 @@ def _finish(
         if made.volume is not None:
             volumes[role] = made.volume
             sources[role] = source_of(choice.view.checked, intake, keep)
+    for role, volume in volumes.items():
+        findings += _labelled(role, check_resolution(volume, role, config))
     findings += _absences(volumes, findings)
     findings += _between(choices, volumes, config)
     records = _records(views, choices, volumes, niftis, config)

@@ -41,7 +41,8 @@ def load_input(path: Path, config: IngestConfig) -> NiftiInput:
     Raises
     ------
     InputRefused
-        ``ingest.missing_path``, ``ingest.file_too_large``, ``ingest.too_many_voxels``, ``nifti.*``.
+        ``ingest.missing_path``, ``ingest.file_too_large``, ``ingest.too_many_voxels``,
+        ``ingest.too_few_slices``, ``nifti.*``.
     """
     if not path.is_file():
         raise InputRefused(
@@ -56,6 +57,13 @@ def load_input(path: Path, config: IngestConfig) -> NiftiInput:
         )
     _check_size(path, config)
     volume = load_nifti(path)
+    if min(volume.shape) < config.min_slices:
+        raise InputRefused(
+            "ingest.too_few_slices",
+            f"The NIfTI has {min(volume.shape)} slices; ingest.min_slices is {config.min_slices}",
+            where=str(path),
+            remedy="give the whole volume",
+        )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     i, j, k = (float(s) for s in volume.spacing_mm)
     uid = f"nifti-{digest[:16]}"

@@ -174,7 +174,7 @@ class Sandbox:
             **{f"{k}_NUM_THREADS": "1" for k in ("OMP", "OPENBLAS", "MKL")},
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "nvc_pipeline.dicom.worker", *(str(v) for v in limits)],
+            [sys.executable, "-P", "-m", "nvc_pipeline.dicom.worker", *(str(v) for v in limits)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -12,7 +12,9 @@ from nvc_pipeline.dicom.findings import note, refuse, warn
 from nvc_pipeline.dicom.gate import CheckedStack
 from nvc_pipeline.dicom.resolution import Resolution
 from nvc_pipeline.dicom.stacks import Series, Stack
+from nvc_pipeline.domain.anatomy import SequenceRole
 from nvc_pipeline.domain.case import Finding
+from nvc_pipeline.geometry import Volume
 
 # BodyPartExamined values (PS3.16 annex L) that can't show the cerebellopontine angle.
 _ELSEWHERE = frozenset(
@@ -81,6 +83,21 @@ def check_fitness(
         )
         out.append(warn("small_coverage", message))
     return out + _region(planes[0].instance.physics)
+
+
+def check_resolution(volume: Volume, role: SequenceRole, config: IngestConfig) -> list[Finding]:
+    """Judge whether a volume that the user chose is fine enough for its role."""
+    in_plane, across = (
+        (config.tof_in_plane_mm, config.tof_slice_mm)
+        if role is SequenceRole.TOF
+        else (config.cistern_in_plane_mm, config.cistern_slice_mm)
+    )
+    low, middle, high = sorted(float(v) for v in volume.spacing_mm)
+    if middle <= in_plane and high <= across:
+        return []
+    size = " x ".join(f"{v:.2f}" for v in (low, middle, high))
+    message = f"Voxels of {size} mm are too coarse to tell a contact from a near miss"
+    return [warn("coarse_voxels", message)]
 
 
 def _region(physics: Mapping[str, Any]) -> list[Finding]:

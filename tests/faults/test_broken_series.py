@@ -324,6 +324,8 @@ REFUSED = [
         "ingest.no_position",
         False,
     ),
+    Case("cosines not a number", lambda f: _not_a_number(f), "ingest.orientation_invalid", False),
+    Case("position infinite", lambda f: _infinite_position(f), "ingest.position_invalid", False),
     Case("localizer alone", lambda f: write(_three_planes(), f), "ingest.no_cisternogram", False),
     Case(
         "phase images alone",
@@ -337,6 +339,21 @@ REFUSED = [
     Case("another modality", series(Modality="CT"), "ingest.no_cisternogram", False),
     Case("angiography alone", series(physics=TOF), "ingest.no_cisternogram", False),
 ]
+
+
+def _not_a_number(folder: Path) -> None:
+    """A decimal string that is no number: written as bytes, since no tool writes it on purpose."""
+    for path in sorted(
+        write(make_series(ImageOrientationPatient=["1.25", "0", "0", "0", "1", "0"]), folder).iterdir()
+    ):
+        path.write_bytes(path.read_bytes().replace(b"1.25\\0\\0", b"nan \\0\\0"))
+
+
+def _infinite_position(folder: Path) -> None:
+    path = sorted(write(make_series(origin=(-32.0, -16.0, -12.25)), folder).iterdir())[5]
+    data = path.read_bytes()
+    assert b"-7.25" in data
+    path.write_bytes(data.replace(b"-7.25", b"-inf "))
 
 
 def _slab_two(n: int, d: Any) -> None:

@@ -124,6 +124,23 @@ def test_nifti_as_the_study(tmp_path: Path, ingest) -> None:
     assert record.role.value == "cisternography"
 
 
+def test_coarse_nifti_is_flagged(tmp_path: Path, ingest) -> None:
+    image = nib.Nifti1Image(np.ones((30, 30, 30), np.int16), np.diag([1.6, 1.6, 1.6, 1.0]))
+    image.set_sform(image.affine, 1)
+    nib.save(image, tmp_path / "coarse.nii")
+    assert "ingest.coarse_voxels" in _codes(ingest(tmp_path / "coarse.nii"))
+    assert "ingest.coarse_voxels" not in _codes(ingest(_nifti(tmp_path / "fine.nii")))
+
+
+def test_nifti_of_few_slices_is_refused(tmp_path: Path, ingest) -> None:
+    image = nib.Nifti1Image(np.ones((30, 30, 3), np.int16), np.eye(4))
+    image.set_sform(np.eye(4), 1)
+    nib.save(image, tmp_path / "thin.nii")
+    with pytest.raises(InputRefused) as caught:
+        ingest(tmp_path / "thin.nii")
+    assert caught.value.code == "ingest.too_few_slices"
+
+
 def test_nifti_for_both(tmp_path: Path, ingest) -> None:
     a, b = _nifti(tmp_path / "a.nii"), _nifti(tmp_path / "b.nii.gz")
     result = ingest(a, tof=str(b))
