@@ -21,6 +21,9 @@ from nvc_pipeline.phantom.grown.vessels import Gardener, Meeting, VesselTree
 _FIRM_MM = 3.2
 """A vessel keeps its planned course within this of a planned encounter."""
 
+_FILM_MM = 0.015
+"""A dent is pressed this much wider than the vessel: the grid's chords cut that far into an arc."""
+
 
 @dataclass(frozen=True)
 class FacialSide:
@@ -95,9 +98,9 @@ def _settle(
     moved = {b.tube.name: b.tube.moved(p) for b, p in zip(room.bodies, points, strict=True)}
     vessels = {name: moved[name] for name in tree.tubes}
     final = stem
-    for tube in vessels.values():
-        for shoulder in (1.3, 0.5):
-            final = final.pressed(tube.points, tube.radius, shoulder)
+    for shoulder in (1.3, 0.4, 0.3):
+        for tube in vessels.values():
+            final = final.pressed(tube.points, tube.radius + _FILM_MM, shoulder)
     faces = {}
     for side, plan in plans.items():
         rest_stem = stem.project(plan.seven.points[:1])

@@ -19,6 +19,7 @@ from nvc_pipeline.phantom.grown.spins import spoiled_approach
 from nvc_pipeline.phantom.grown.tissues import draw_tissues
 
 _PULSES = 500
+_MYELIN_OR_MUSCLE = ("stem", "nerve", "cerebellum", "white", "cortex", "muscle")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Inflow:
     def describe(self) -> dict[str, Any]:
         """Return the parameters that the DICOM writer and the truth keep."""
         return {
-            "field_t": self.field_t,
+            "sequence": "tof",
+            "field_tesla": self.field_t,
             "tr_ms": round(self.tr_ms, 3),
             "te_ms": round(self.te_ms, 3),
             "flip_deg": round(self.flip_deg, 1),
@@ -78,9 +80,7 @@ class AngiogramPainter:
         for name, tissue in self.tissues.items():
             steady = spoiled_approach(tissue, inflow.flip_deg, inflow.tr_ms, _PULSES)[-1]
             star = np.exp(-inflow.te_ms / (0.6 * tissue.t2))
-            bound = 1.0 - (
-                inflow.transfer if name in ("stem", "nerve", "cerebellum", "cortex", "muscle") else 0.0
-            )
+            bound = 1.0 - (inflow.transfer if name in _MYELIN_OR_MUSCLE else 0.0)
             self.still[name] = float(steady * star * bound)
         self.approach = spoiled_approach(self.tissues["artery"], inflow.flip_deg, inflow.tr_ms, _PULSES)
         self.turbulence = {n: float(rng.uniform(0.0, inflow.dephasing)) for n in scenery.head.vessels}
@@ -105,7 +105,7 @@ class AngiogramPainter:
             signal = self._blood(layer.tube, layer.along, layer.radial)
         else:
             signal = np.full(len(layer.index), self.still[layer.tissue])
-            if layer.tissue not in ("fluid", "nerve", "air", "csf"):
+            if layer.tissue not in ("fluid", "nerve", "air", "around", "csf"):
                 signal = signal * np.maximum(1.0 + 0.12 * grain[layer.index], 0.0)
         image[layer.index] += layer.share * (signal.astype(np.float32) - image[layer.index])
 

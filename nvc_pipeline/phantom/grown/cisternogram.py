@@ -164,7 +164,7 @@ class Painter:
             )
         else:
             signal = self.value(layer.tissue, layer.index)
-            if layer.tissue in ("stem", "cerebellum", "cortex", "marrow", "muscle", "fat", "bone"):
+            if layer.tissue in ("stem", "cerebellum", "white", "cortex", "marrow", "muscle", "fat", "bone"):
                 weight = 3.0 if layer.tissue in ("marrow", "bone") else 1.0
                 signal = signal * np.maximum(1.0 + weight * self.sequence.texture * grain[layer.index], 0.0)
             elif layer.tissue == "nerve" and layer.tube is not None:
@@ -228,8 +228,9 @@ def draw_reception(
 def describe(sequence: Sequence, how: Reception) -> dict[str, Any]:
     """Return the parameters that the DICOM writer and the truth keep."""
     return {
-        "kind": sequence.kind,
-        "field_t": sequence.field_t,
+        "sequence": "tse" if sequence.kind == "tse" else "bssfp",
+        "phase_cycled": sequence.kind == "ciss",
+        "field_tesla": sequence.field_t,
         "tr_ms": round(sequence.tr_ms, 3),
         "te_ms": round(sequence.te_ms, 3),
         "flip_deg": round(sequence.flip_deg, 1),

@@ -16,7 +16,7 @@ from nvc_pipeline.phantom.grown.curves import Tube, closest_on_polyline
 from nvc_pipeline.phantom.grown.fossa import Build
 from nvc_pipeline.phantom.grown.ground import side_geometry
 from nvc_pipeline.phantom.grown.raster import Grid, stem_height, tube_layer
-from nvc_pipeline.phantom.grown.scanner import Image, Reception, receive
+from nvc_pipeline.phantom.grown.scanner import Image, Reception, disturb, receive
 from nvc_pipeline.phantom.grown.scenario import Scenario, draw_scenario, fixed_scenario
 from nvc_pipeline.phantom.grown.scenery import Scenery
 from nvc_pipeline.phantom.grown.tissues import field_map
@@ -24,7 +24,7 @@ from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, sid
 
 _FRAME = "phantom"
 _CENTRE = np.array([0.0, 2.0, 2.5])
-_OBJECT_VOXELS = 13e6
+_OBJECT_VOXELS = {"cisternogram": 10e6, "tof": 5e6}
 _FREE_RADIUS_MM = 1.0
 
 
@@ -62,7 +62,7 @@ def make_grown_case(seed: int, options: CaseOptions) -> PhantomCase:
 def draw_head(seed: int, options: CaseOptions) -> Head:
     """Draw the anatomy of a seed."""
     rng = child_generator(seed, 20)
-    build = Build.draw(rng)
+    build = Build.draw(rng, 2.2 if options.randomise.geometry else 1.0)
     scenarios: dict[Side, Scenario] = {}
     for side in Side:
         if options.offenders is not None:
@@ -93,19 +93,25 @@ def _draw_movement(rng: np.random.Generator, options: CaseOptions) -> Affine:
     )
 
 
+def _margin(options: CaseOptions) -> FloatArray:
+    """Return what the whole cross-section of a head needs beyond the region, mm along L and P."""
+    return np.array([62.0, 108.0]) if options.field_of_view == "head" else np.zeros(2)
+
+
 def _stack(
     rng: np.random.Generator,
     pose: Affine,
     size_mm: FloatArray,
     shape: tuple[int, int, int],
     oblique: FloatArray,
+    options: CaseOptions,
 ) -> Affine:
     """Return IJK to scanner LPS of a stack centred on the region; its axes near L, P, S."""
     direction = pose.direction @ rotation(oblique)
     if rng.random() < 0.35:
         direction = rotation(oblique * 0.3)
     spacing = size_mm / np.array(shape)
-    centre = pose.apply(_CENTRE)
+    centre = pose.apply(_CENTRE + ([0.0, -13.0, 0.0] if options.field_of_view == "head" else np.zeros(3)))
     origin = centre - direction @ (spacing * (np.array(shape) - 1) / 2)
     return Affine.from_parts(origin, direction, spacing)
 
@@ -122,19 +128,27 @@ def _finer(affine: Affine, shape: tuple[int, int, int], target: tuple[int, int, 
     return Affine(matrix)
 
 
-def _object_shape(acquired: tuple[int, int, int]) -> tuple[int, int, int]:
+def _object_shape(acquired: tuple[int, int, int], series: str) -> tuple[int, int, int]:
     """Return the matrix that the object is painted on: finer than acquired as far as memory goes."""
     from scipy.fft import next_fast_len
 
-    factor = float(np.clip((_OBJECT_VOXELS / np.prod(acquired)) ** (1 / 3), 1.0, 1.6))
+    factor = float(np.clip((_OBJECT_VOXELS[series] / np.prod(acquired)) ** (1 / 3), 1.0, 1.6))
     a = [int(next_fast_len(int(np.ceil(n * factor)))) for n in acquired]
     return (a[0], a[1], a[2])
 
 
 def _acquire(
-    rng: np.random.Generator, image: Image, still: float, how: Reception, size: FloatArray, affine: Affine
+    rng: np.random.Generator,
+    image: Image,
+    still: float,
+    how: Reception,
+    size: FloatArray,
+    affine: Affine,
+    options: CaseOptions,
 ) -> Volume:
     array = receive(rng, image, how, size, still)
+    if options.randomise.artefacts:
+        array = disturb(rng, array)
     scale = float(rng.uniform(500, 2200)) / max(float(np.percentile(array, 99.7)), 1e-6)
     stored = np.clip(np.rint(array * scale), 0, 4095).astype(np.int16)
     voxel = [float(v) for v in size / np.array(how.acquired)]
@@ -153,12 +167,13 @@ def _cisternogram(
     voxel = _draw_voxel(rng, options)
     low, high = (30.0, 36.0) if options.quality == "hard" else (38.0, 50.0)
     size = np.array([rng.uniform(98, 112), rng.uniform(82, 94), rng.uniform(low, high)])
+    size[:2] += _margin(options)
     how = cisternogram.draw_reception(rng, options, size, voxel)
-    affine = _stack(rng, pose, size, how.stored, rng.normal(0.0, [6.0, 3.0, 2.5]))
-    shape = _object_shape(how.acquired)
+    affine = _stack(rng, pose, size, how.stored, rng.normal(0.0, [6.0, 3.0, 2.5]), options)
+    shape = _object_shape(how.acquired, "cisternogram")
     grid = Grid(pose.inverse() @ _finer(affine, how.stored, shape), shape)
     image, still = cisternogram.Painter(child_generator(seed, 26), sequence, scenery, field, grid).paint()
-    volume = _acquire(child_generator(seed, 27), image, still, how, size, affine)
+    volume = _acquire(child_generator(seed, 27), image, still, how, size, affine, options)
     return volume, size / np.array(how.acquired), cisternogram.describe(sequence, how)
 
 
@@ -182,12 +197,13 @@ def _angiogram(
         return None, {}
     inflow = angiogram.Inflow.draw(rng, options, field_t)
     size = np.array([rng.uniform(100, 116), rng.uniform(86, 98), rng.uniform(42, 58)])
+    size[:2] += _margin(options)
     how = angiogram.draw_angio_reception(rng, options, size)
-    affine = _stack(rng, pose, size, how.stored, rng.normal(0.0, [7.0, 3.0, 2.0]))
-    shape = _object_shape(how.acquired)
+    affine = _stack(rng, pose, size, how.stored, rng.normal(0.0, [7.0, 3.0, 2.0]), options)
+    shape = _object_shape(how.acquired, "tof")
     grid = Grid(pose.inverse() @ _finer(affine, how.stored, shape), shape)
     image, still = angiogram.AngiogramPainter(child_generator(seed, 29), inflow, scenery, grid).paint()
-    return _acquire(child_generator(seed, 30), image, still, how, size, affine), inflow.describe()
+    return _acquire(child_generator(seed, 30), image, still, how, size, affine, options), inflow.describe()
 
 
 def paint_labels(scenery: Scenery, pose: Affine, spacing: float) -> LabelVolume:

@@ -60,15 +60,15 @@ class Build:
     tilt: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Build:
-        """Draw proportions; the tails go beyond normal on purpose."""
+    def draw(cls, rng: np.random.Generator, spread: float = 1.0) -> Build:
+        """Draw proportions, ``spread`` times as varied as heads are taken to be."""
         return cls(
-            width=float(rng.normal(1.0, 0.055)),
-            depth=float(rng.normal(1.0, 0.055)),
-            height=float(rng.normal(1.0, 0.06)),
+            width=float(np.clip(rng.normal(1.0, 0.055 * spread), 0.75, 1.3)),
+            depth=float(np.clip(rng.normal(1.0, 0.055 * spread), 0.75, 1.3)),
+            height=float(np.clip(rng.normal(1.0, 0.06 * spread), 0.75, 1.3)),
             fossa=float(np.clip(rng.normal(1.02, 0.05), 0.92, 1.16)),
-            roughness_mm=float(rng.uniform(0.08, 0.35)),
-            asymmetry_mm=float(rng.uniform(0.1, 0.6)),
+            roughness_mm=float(rng.uniform(0.08, 0.35) * spread),
+            asymmetry_mm=float(rng.uniform(0.1, 0.6) * min(spread, 1.5)),
             tilt=float(rng.normal(-0.02, 0.06)),
         )
 
@@ -97,13 +97,13 @@ def make_stem(rng: np.random.Generator, build: Build) -> StackedSurface:
     heights, angles, outlines = _both_halves(_STEM, wobble)
     phi = np.deg2rad(angles)
     scale = np.hypot(build.width * np.cos(phi), build.depth * np.sin(phi))
-    z, radius = interpolate_stack(heights * build.height, angles, outlines * scale, step=0.25, columns=360)
-    turn = np.arange(360) * 2 * np.pi / 360
+    z, radius = interpolate_stack(heights * build.height, angles, outlines * scale, step=0.25, columns=480)
+    turn = np.arange(480) * 2 * np.pi / 480
     # The basilar sulcus: a shallow groove in the midline of the pons.
     pons = np.exp(-(((z - 13.0 * build.height) / 7.0) ** 2))
     groove = np.exp(-((np.angle(np.exp(1j * (turn + np.pi / 2))) / 0.16) ** 2))
     radius = radius - rng.uniform(0.3, 1.2) * pons[:, None] * groove
-    radius = radius + _relief(rng, radius.shape, 14.0, build.roughness_mm)
+    radius = radius + _relief(rng, radius.shape, 16.0, build.roughness_mm)
     radius = radius + _relief(rng, radius.shape, 5.0, 0.25 * build.roughness_mm)
     shift = rng.normal(0.0, 0.5)
     axis = np.stack([shift * np.sin(z / 25.0), build.tilt * z + 0.0006 * z**2], axis=1)

@@ -14,6 +14,8 @@ from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth
 _SKIN_ANGLES = 48
 _CORRIDOR_MM = 1.5
 _PATCH_MM = 0.08
+_TOUCH_MM = 0.15
+"""A vessel this near moved the nerve; one farther off did not."""
 
 
 def side_geometry(head: Head, side: Side, pose: Affine) -> SideGeometry:
@@ -135,7 +137,10 @@ def _deviation(face: FacialSide, tube: Tube) -> float:
     """Return how far the nerve was moved from rest within 3 mm of where the vessel is nearest."""
     distance, index = closest_on_polyline(face.seven.points, tube.points)
     gap = distance - at_index(tube.radius, index)
-    at = face.seven.arc[int(np.argmin(gap))]
+    nearest = int(np.argmin(gap))
+    if gap[nearest] - face.seven.radius[nearest] > _TOUCH_MM:
+        return 0.0
+    at = face.seven.arc[nearest]
     window = np.abs(face.seven.arc - at) <= 3.0
     moved = np.linalg.norm(face.seven.points - face.rest, axis=1)
     return float(moved[window].max())

@@ -152,7 +152,7 @@ def layers(grid: Grid, scenery: Scenery) -> Iterator[Layer]:
     yield from _bone_layers(grid, scenery, dura)
     for tube in (*scenery.canals, *scenery.labyrinth):
         yield tube_layer(grid, tube, "fluid")
-    yield _cerebellum_layer(grid, scenery, dura)
+    yield from _cerebellum_layers(grid, scenery, dura)
     stem = stem_height(grid, scenery).reshape(-1)
     inside = np.flatnonzero(stem < 0.5 * width)
     yield Layer("stem", inside, edge(stem[inside], width))
@@ -187,7 +187,7 @@ def _bone_layers(grid: Grid, scenery: Scenery, dura: npt.NDArray[np.float32]) ->
         yield Layer(tissue, there, full[there])
 
 
-def _cerebellum_layer(grid: Grid, scenery: Scenery, dura: npt.NDArray[np.float32]) -> Layer:
+def _cerebellum_layers(grid: Grid, scenery: Scenery, dura: npt.NDArray[np.float32]) -> Iterator[Layer]:
     width = grid.voxel_mm
 
     def hull_of(points: FloatArray) -> FloatArray:
@@ -204,4 +204,10 @@ def _cerebellum_layer(grid: Grid, scenery: Scenery, dura: npt.NDArray[np.float32
         return gap
 
     gap = grid.field(fissure_of, 0.7).reshape(-1)[inside]
-    return Layer("cerebellum", inside, edge(hull[inside], width) * (1.0 - gap))
+    share = edge(hull[inside], width) * (1.0 - gap)
+    yield Layer("cerebellum", inside, share)
+    # The white core, with the ragged border that the folia's stalks give it.
+    bend = grid.field(scenery.mid.at, 1.4).reshape(-1)[inside]
+    core = np.clip((-hull[inside] - 6.5 + 2.2 * bend) / 2.5, 0.0, 1.0) * share
+    deep = core > 0.02
+    yield Layer("white", inside[deep], core[deep])

@@ -191,3 +191,24 @@ def _sensitivity(
         profile = np.exp(-(place**2) / (2 * 1.5**2)).astype(np.float32)
         weight = weight * profile.reshape([-1 if a == axis else 1 for a in range(3)])
     return np.asarray(0.25 + weight, dtype=np.float32)
+
+
+def disturb(rng: np.random.Generator, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Lay disturbances over a magnitude image that no physics made: bands, blobs and a gamma curve."""
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in image.shape]
+    x, y, z = (a.reshape([-1 if k == i else 1 for k in range(3)]) for i, a in enumerate(axes))
+    factor = np.ones(image.shape, dtype=np.float32)
+    for _ in range(int(rng.integers(0, 4))):
+        u, v, w = rng.normal(0, 1, 3).astype(np.float32)
+        wave = np.sin(
+            np.float32(rng.uniform(3, 25)) * (u * x + v * y + w * z + np.float32(rng.uniform(0, 6)))
+        )
+        factor *= 1 + np.float32(rng.uniform(0.0, 0.18)) * wave
+    for _ in range(int(rng.integers(0, 6))):
+        p, q, r = rng.uniform(-0.8, 0.8, 3).astype(np.float32)
+        spread = np.float32(rng.uniform(0.01, 0.08))
+        blob = np.exp(-((x - p) ** 2 + (y - q) ** 2 + 3 * (z - r) ** 2) / spread)
+        factor *= 1 + np.float32(rng.uniform(-0.7, 0.7)) * blob
+    top = max(float(np.percentile(image, 99.7)), 1e-6)
+    bright = np.clip(image * factor / top, 0, None)
+    return np.asarray(top * bright ** np.float32(rng.uniform(0.65, 1.5)), dtype=np.float32)

@@ -41,6 +41,8 @@ class Scenery:
     mid: NoiseField
     fine: NoiseField
     film_mm: float
+    cistern_mm: float
+    scalp_mm: float
     folia_pitch_mm: float
     folia_depth: float
     flocculi: tuple[tuple[FloatArray, FloatArray], ...]
@@ -68,6 +70,8 @@ class Scenery:
             NoiseField.draw(rng, 1.2, 1.6, size=64),
             NoiseField.draw(rng, 0.5, 1.2, size=80),
             float(rng.uniform(0.7, 2.4)),
+            float(rng.uniform(4.0, 10.0)),
+            float(rng.uniform(5.0, 14.0)),
             float(rng.uniform(2.2, 3.8)),
             float(rng.uniform(3.0, 14.0)),
             flocculi,
@@ -88,9 +92,10 @@ class Scenery:
         porus_mm = np.min(
             [np.linalg.norm(points - f.canal.porus, axis=1) for f in self.head.faces.values()], axis=0
         )
-        film = self.film_mm + 7.5 * np.exp(-((porus_mm / 10.5) ** 2))
+        film = self.film_mm + self.cistern_mm * np.exp(-((porus_mm / 11.0) ** 2))
         below = np.clip((-3.0 - points[:, 2]) / 6.0, 0.0, 1.0)
-        front = 4.2 + 3.2 * below + 0.10 * np.maximum(ax - 22.0, 0.0) + bend - points[:, 1]
+        # Beside the peduncle the hemisphere reaches forward along the petrous bone.
+        front = 4.2 + 3.2 * below - 0.85 * np.clip(ax - 19.0, 0.0, 22.0) + bend - points[:, 1]
         roof = points[:, 2] - self.tent_mm - 0.12 * points[:, 1] + 0.12 * ax
         hull = np.maximum(np.maximum(dura + film + 0.4 * bend, front), roof)
         ventricle = self.ventricle(points)
@@ -126,12 +131,21 @@ class Scenery:
         gate = np.clip(0.75 + 0.9 * self.mid.at(points * 0.45), 0.0, 1.0)
         return np.asarray(narrow * deep * central * gate)
 
+    def _outside_head(self, points: FloatArray, dura: FloatArray) -> FloatArray:
+        """Return the share of the air around the head."""
+        x, y, _ = points.T
+        bend = 2.0 * self.slow.at(points)
+        behind = np.clip(dura - self.skull_mm - self.scalp_mm - bend, 0, 1) * np.clip((y - 8.0) / 6.0, 0, 1)
+        beside = np.clip((np.abs(x) - 76.0 - bend) / 1.0, 0, 1)
+        before = np.clip((np.hypot(x / 72.0, (y + 20.0) / 85.0) - 1.0) * 60.0 + bend, 0, 1) * (y < -20.0)
+        return np.asarray(np.maximum(np.maximum(behind, beside), before))
+
     def bone_kind(self, points: FloatArray, dura: FloatArray) -> dict[str, FloatArray]:
         """Return shares (0 to 1) of what lies outside the dura beside compact bone."""
         x, y, z = points.T
         ax = np.abs(x)
         mid, slow = self.mid.at(points), self.slow.at(points)
-        clival = np.clip((13.0 - ax + 2 * slow) / 2.0, 0, 1) * np.clip((dura - 2.0) / 1.5, 0, 1)
+        clival = np.clip((12.0 - ax + 3 * slow + 1.5 * mid) / 2.5, 0, 1) * np.clip((dura - 2.0) / 1.5, 0, 1)
         clival *= np.clip((-y - 6.0) / 3.0, 0, 1)
         apex = (
             np.clip((dura - 2.5) / 1.5, 0, 1) * np.clip((29.0 - ax) / 3.0, 0, 1) * np.clip(slow + 0.4, 0, 1)
@@ -144,7 +158,7 @@ class Scenery:
         air = cells * np.clip(2.5 * (mid + self.aeration - 0.2), 0, 1)
         mucosa = cells * np.clip(2.5 * (-mid - 0.75 - 0.4 * self.aeration), 0, 1)
         over = np.clip((dura - self.skull_mm) / 0.8, 0, 1) * np.clip((y - 12.0) / 4.0, 0, 1)
-        front = np.clip((-y - 38.0) / 3.0, 0, 1)
+        front = np.clip((-y - 36.0 + 4.0 * slow + 2.0 * mid) / 2.0, 0, 1)
         soft = np.maximum(over, front)
         muscle = soft * np.clip(0.5 + 2.0 * slow, 0, 1)
         # The temporal lobe over the petrous ridge.
@@ -160,6 +174,7 @@ class Scenery:
             "muscle": muscle,
             "csf": lobe_csf * anterior,
             "cortex": lobe * anterior,
+            "around": self._outside_head(points, dura),
         }
 
 

@@ -17,6 +17,9 @@ from scipy.spatial import cKDTree
 
 from nvc_pipeline.geometry import FloatArray
 
+_STEEPEST = 0.8
+"""Steepest wall of a dent, mm of depth per mm across."""
+
 
 @dataclass(frozen=True)
 class StackedSurface:
@@ -125,34 +128,70 @@ class StackedSurface:
         """Return the surface with a (K, M) change added to its radius."""
         return replace(self, radius=self.radius + change)
 
+    def _sloped(self, depth: FloatArray) -> FloatArray:
+        """Widen dents until no wall of theirs is steeper than tissue under tension allows.
+
+        Beside a rod that lies half sunk the radial field would jump from one node to the next;
+        the surface between them would then cut through the rod.
+        """
+        across = 2 * np.pi * self.radius / self.radius.shape[1]
+        for _ in range(14):
+            up = np.concatenate([depth[1:], depth[-1:]]) - _STEEPEST * self.step
+            down = np.concatenate([depth[:1], depth[:-1]]) - _STEEPEST * self.step
+            left = np.roll(depth, 1, axis=1) - _STEEPEST * across
+            right = np.roll(depth, -1, axis=1) - _STEEPEST * across
+            wider = np.maximum.reduce([depth, up, down, left, right])
+            if np.array_equal(wider, depth):
+                break
+            depth = wider
+        return depth
+
     def pressed(self, points: FloatArray, clearance: FloatArray, shoulder_mm: float) -> StackedSurface:
         """Push the surface in where it comes nearer than ``clearance`` to points (a vessel's axis).
 
         The dent is exact where the vessel lies and fades over ``shoulder_mm`` around it, as the
         surface of a soft solid under a rod does; it never raises the surface.
         """
-        vertices = self.vertices()
-        distance, near = cKDTree(points).query(vertices, distance_upper_bound=float(np.max(clearance)) + 2.0)
-        hit = np.isfinite(distance)
-        if not hit.any():
+        level, angle, distance = self.indices(points)
+        # The distance along the ray bounds the true one; walls are never steeper than 1 in 3.
+        if np.min(distance - self.read(level, angle) - 3.0 * clearance) > 1.0:
             return self
-        depth = np.zeros(len(vertices))
-        _, angle, _ = self.indices(vertices[hit])
-        phi = angle * 2 * np.pi / self.radius.shape[1]
-        outward = np.stack([np.cos(phi), np.sin(phi), np.zeros_like(phi)], axis=1)
-        offset = vertices[hit] - points[near[hit]]
-        # Length of the inward step along the ray that brings the vertex onto the tube's wall.
-        along = np.sum(offset * outward, axis=1)
-        across = np.sum(offset**2, axis=1) - along**2
-        room = clearance[near[hit]] ** 2 - across
-        step = along + np.sqrt(np.maximum(room, 0.0))
-        depth[hit] = np.where((room > 0) & (step > 0), step, 0.0)
-        exact = depth.reshape(self.radius.shape)
-        if not exact.any():
+        margin = int(np.ceil((float(np.max(clearance)) + 4.0) / self.step))
+        first = max(int(level.min()) - margin, 0)
+        last = min(int(np.ceil(level.max())) + margin, len(self.z) - 1)
+        window = replace(
+            self,
+            z=self.z[first : last + 1],
+            axis=self.axis[first : last + 1],
+            radius=self.radius[first : last + 1],
+        )
+        exact = window._depth(points, clearance)
+        if exact.max(initial=0.0) < 1e-3:
             return self
+        exact = window._sloped(exact)
         pixels = (shoulder_mm / self.step, shoulder_mm / (2 * np.pi * 13.0 / self.radius.shape[1]))
         soft = gaussian_filter(exact, pixels, mode=("nearest", "wrap"))
-        return replace(self, radius=self.radius - np.maximum(exact, soft))
+        radius = self.radius.copy()
+        radius[first : last + 1] -= np.maximum(exact, soft)
+        return replace(self, radius=radius)
+
+    def _depth(self, points: FloatArray, clearance: FloatArray) -> FloatArray:
+        """Return how far each node must step in along its ray to lie on a rod's wall, (K, M) mm."""
+        vertices = self.vertices()
+        distance, near = cKDTree(points).query(vertices, distance_upper_bound=float(np.max(clearance)) + 2.0)
+        hit = np.flatnonzero(np.isfinite(distance))
+        depth = np.zeros(len(vertices))
+        if len(hit):
+            _, angle, _ = self.indices(vertices[hit])
+            phi = angle * 2 * np.pi / self.radius.shape[1]
+            outward = np.stack([np.cos(phi), np.sin(phi), np.zeros_like(phi)], axis=1)
+            offset = vertices[hit] - points[near[hit]]
+            along = np.sum(offset * outward, axis=1)
+            across = np.sum(offset**2, axis=1) - along**2
+            room = clearance[near[hit]] ** 2 - across
+            step = along + np.sqrt(np.maximum(room, 0.0))
+            depth[hit] = np.where((room > 0) & (step > 0), step, 0.0)
+        return depth.reshape(self.radius.shape)
 
 
 def interpolate_stack(
