@@ -119,6 +119,9 @@ def label_index(structure: Structure, side: Side | None = None) -> int:
 
 
 FAMILIES = ("analytic", "grown")
+"""Families that may be trained on."""
+TEST_FAMILIES = ("sculpted",)
+"""Families kept for tests: nothing is ever trained or tuned on them."""
 
 
 def make_case(family: str, seed: int, options: CaseOptions | None = None) -> PhantomCase:
@@ -138,8 +141,15 @@ def make_case(family: str, seed: int, options: CaseOptions | None = None) -> Pha
         from nvc_pipeline.phantom.grown.family import make_grown_case
 
         return make_grown_case(seed, options)
+    if family == "sculpted":
+        from nvc_pipeline.phantom.sculpted.family import make_sculpted_case
+
+        return make_sculpted_case(seed, options)
     raise UsageError(
-        "phantom.family", "There is no such family of phantoms", where=family, remedy=f"one of {FAMILIES}"
+        "phantom.family",
+        "There is no such family of phantoms",
+        where=family,
+        remedy=f"one of {FAMILIES + TEST_FAMILIES}",
     )
 
 

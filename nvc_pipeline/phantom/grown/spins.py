@@ -46,10 +46,9 @@ def balanced_profile(tissue: Relaxation, flip_deg: float, tr: float, te: float, 
     rest = np.array([0.0, 0.0, 1.0 - e1])
     after = np.linalg.solve(np.eye(3) - pulse @ free, np.broadcast_to(pulse @ rest, (PHASES, 3))[..., None])
     transverse = after[:, 0, 0] + 1j * after[:, 1, 0]
-    echo = transverse * np.exp(-te / tissue.t2) * np.exp(-1j * theta * te / tr)
-    # Within a voxel the echo refocuses at TE = TR / 2, so the spread acts on the steady state alone.
-    echo = echo * np.exp(1j * theta * te / tr)
-    width = spread * PHASES / (2 * np.pi)
+    # The echo refocuses at TE = TR / 2, so the spread within a voxel acts on the steady state alone.
+    echo = transverse * np.exp(-te / tissue.t2)
+    width = max(spread * PHASES / (2 * np.pi), 1e-3)
     real = gaussian_filter1d(echo.real, width, mode="wrap")
     imag = gaussian_filter1d(echo.imag, width, mode="wrap")
     return np.asarray(tissue.density * np.hypot(real, imag))
