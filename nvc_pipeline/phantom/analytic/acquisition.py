@@ -32,6 +32,7 @@ class Protocol:
     snr: float
     blur: float
     motion_mm: float
+    finest_mm: float
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Grids:
 def plan(protocol: Protocol) -> Grids:
     """Lay out the grids; all three span one field of view, so that k-space crops line up.
 
-    The object's voxels are at most half the acquired ones (0.25 mm where that is coarser).
+    The object's voxels are half the acquired ones, or ``finest_mm`` where that is coarser.
     """
     acquired = np.round(protocol.size_mm / protocol.acquired_mm).astype(int)
     acquired[2] += 2 * _MARGIN_SLICES
@@ -56,7 +57,7 @@ def plan(protocol: Protocol) -> Grids:
     field_of_view = acquired * protocol.acquired_mm
     stored = np.round(field_of_view / protocol.stored_mm).astype(int)
     stored += stored % 2
-    fine = np.maximum(0.5 * protocol.acquired_mm, 0.22)
+    fine = np.maximum(0.5 * protocol.acquired_mm, protocol.finest_mm)
     obj = np.array([fft.next_fast_len(int(np.ceil(n))) for n in field_of_view / fine])
     obj += obj % 2
 
@@ -147,6 +148,46 @@ def _acquired_part(target: Float32, shape: tuple[int, int, int]) -> np.ndarray:
         out[block] = k[block][:, :, : half + 1]
     small = fft.irfftn(out, s=shape)
     return np.asarray(fft.fftn(small.astype(np.complex64), overwrite_x=True))
+
+
+def disturb(rng: np.random.Generator, target: Float32, options: CaseOptions, *, tof: bool) -> None:
+    """Disturb the object in place: slab edges of a TOF, fold-over, and what randomisation adds.
+
+    Phase encoding runs along the second axis, slices along the third.
+    """
+    n = target.shape
+    if tof:
+        slabs = float(rng.uniform(1.0, 3.5))
+        turn = (np.arange(n[2]) / n[2] * slabs + rng.random()) % 1.0
+        loss = float(rng.uniform(0.0, 0.35 if options.quality == "hard" else 0.22))
+        target *= (1 - loss * turn).astype(np.float32)
+    if options.quality == "hard" and rng.random() < 0.25:
+        width = int(n[1] * rng.uniform(0.03, 0.1))
+        target[:, :width] += 0.6 * target[:, n[1] - width :]
+    if options.quality == "hard" or options.randomise.artefacts:
+        ghost = float(rng.uniform(0.0, 0.05 if not options.randomise.artefacts else 0.12))
+        target += ghost * np.roll(target, int(n[1] * rng.uniform(0.1, 0.5)), axis=1)
+    if options.randomise.artefacts:
+        _blobs(rng, target)
+
+
+def _blobs(rng: np.random.Generator, target: Float32) -> None:
+    """Dark and bright spots and lines that belong to no anatomy."""
+    level = float(np.percentile(target[::4, ::4, ::4], 95))
+    size = np.asarray(target.shape)
+    for _ in range(int(rng.integers(4, 16))):
+        centre = rng.uniform(0, size)
+        radius = rng.uniform(2, 9, 3) * (rng.uniform(1, 5, 3) if rng.random() < 0.4 else 1.0)
+        low = np.maximum(centre - radius, 0).astype(int)
+        high = np.minimum(centre + radius + 1, size).astype(int)
+        if np.any(high <= low):
+            continue
+        axes = np.ogrid[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        d2 = sum(((axis - c) / r) ** 2 for axis, c, r in zip(axes, centre, radius, strict=True))
+        block = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        paint = float(rng.uniform(0, 1.3)) * level
+        share = np.clip(1.5 - 1.5 * np.asarray(d2), 0, 1).astype(np.float32)
+        target[block] = target[block] * (1 - share) + share * paint
 
 
 def smooth_field(rng: np.random.Generator, cells: int, shape: int = 24) -> Float32:

@@ -231,6 +231,23 @@ def release(nerve: FacialNerve, vessel: VesselTube) -> VesselTube:
     return vessel
 
 
+def lift(surface: BrainstemSurface, nerve: FacialNerve, vessel: VesselTube) -> VesselTube:
+    """Raise a vessel that still crosses the corridor, after the pons gave way, until it touches."""
+    corridor, _ = corridor_points(surface, nerve)
+    tree = cKDTree(corridor)
+    for _ in range(10):
+        distance, index = tree.query(vessel.points)
+        gap = distance - vessel.radius
+        j = int(np.argmin(gap))
+        if gap[j] >= -1e-3:
+            break
+        _, theta, z = surface.polar(corridor[index[j]][None])
+        s = curves.arc_length(vessel.points)
+        bump = curves.window(s, float(s[j]), 5.0)
+        vessel = replace(vessel, points=vessel.points - gap[j] * bump[:, None] * surface.normal(theta, z)[0])
+    return vessel
+
+
 def nerve_surface(nerve: FacialNerve, low: float = -1.0, around: int = 72) -> tuple[FloatArray, FloatArray]:
     """Sample the tube's surface from arc length ``low``: points (M, 3) and their s (M,)."""
     keep = nerve.s >= low

@@ -101,7 +101,9 @@ def draw_protocol(
         side = options.voxel_mm
     slice_ratio = float(rng.uniform(1.0, 1.4)) if options.voxel_mm is None else 1.0
     acquired = np.array([side, side * float(rng.choice([1.0, 1.0, 1.15])), side * slice_ratio])
-    size = np.array([104.0, 88.0, float(rng.uniform(28, 34) if q == "hard" else rng.uniform(36, 46))])
+    head = options.field_of_view == "head"
+    width, depth = (float(rng.uniform(170, 190)), float(rng.uniform(196, 220))) if head else (104.0, 88.0)
+    size = np.array([width, depth, float(rng.uniform(28, 34) if q == "hard" else rng.uniform(36, 46))])
     if tof:
         acquired = np.array([rng.uniform(0.4, 0.7), rng.uniform(0.5, 0.8), rng.uniform(0.7, 1.2)])
         size[2] = float(rng.uniform(38, 52))
@@ -110,7 +112,8 @@ def draw_protocol(
     factor = np.array([f := float(rng.choice([1.0, 1.0, 1.5, 2.0])), f, float(rng.choice([1.0, 2.0]))])
     oblique = rng.normal(0, [6.0, 2.5, 2.5]) if rng.random() < 0.7 else np.zeros(3)
     direction = _rotation(np.radians(oblique))
-    centre = pose.apply(REGION_CENTRE + rng.normal(0, [1.5, 2.0, 2.0]))
+    middle = np.array([0.0, -6.0, 3.0]) if head else REGION_CENTRE
+    centre = pose.apply(middle + rng.normal(0, [1.5, 2.0, 2.0]))
     low, high = {"good": (22, 45), "typical": (14, 30), "hard": (8, 16)}[q]
     motion = float(rng.uniform(0, 0.25)) if q == "hard" and rng.random() < 0.6 else 0.0
     return acquisition.Protocol(
@@ -122,6 +125,7 @@ def draw_protocol(
         float(rng.uniform(low, high)),
         float(rng.uniform(0.05, 0.5)),
         motion,
+        0.3 if head else 0.22,
     )
 
 
@@ -161,7 +165,11 @@ class _Stage:
         target = paint_object(
             self.scene, self.fields, grids.object_affine, grids.object_shape, pose, contrast, shading
         )
+        acquisition.disturb(rng, target, self.options, tof=tof)
         volume = acquisition.acquire(rng, target, grids, protocol, self.options)
         scale = float(rng.uniform(600, 1500)) / float(np.percentile(volume.array[::2, ::2, ::2], 99.5))
-        array = np.clip(np.round(volume.array * scale), 0, 4095).astype(np.int16)
+        image = volume.array * scale
+        if self.options.randomise.artefacts:
+            image = 1000.0 * (image / 1000.0) ** float(rng.uniform(0.75, 1.3))
+        array = np.clip(np.round(image), 0, 4095).astype(np.int16)
         return replace(volume.with_array(array), frame_of_reference=_FRAME)

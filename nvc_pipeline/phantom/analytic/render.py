@@ -10,6 +10,7 @@ import numpy.typing as npt
 from nvc_pipeline.domain.anatomy import Side, Structure, VesselClass
 from nvc_pipeline.geometry import Affine, FloatArray, LabelVolume, axis_aligned_grid
 from nvc_pipeline.phantom.analytic import brainstem, raster
+from nvc_pipeline.phantom.analytic.curves import arc_length
 from nvc_pipeline.phantom.analytic.nerves import NerveTube
 from nvc_pipeline.phantom.analytic.raster import Float32
 from nvc_pipeline.phantom.analytic.scene import Scene
@@ -18,6 +19,7 @@ from nvc_pipeline.phantom.analytic.vessels import VesselTube
 from nvc_pipeline.phantom.case import label_index, label_names
 
 _FIELD_STEP_MM = 0.8
+_PIECE = 20  # points of a centreline (2 mm) that share one blood signal
 REGION_CENTRE = np.array([0.0, 8.0, 3.0])
 
 
@@ -31,6 +33,7 @@ class Fields:
     """
 
     origin: FloatArray
+    step: float
     layers: Float32
     cells: npt.NDArray[np.int8]
     cortex: Float32
@@ -48,10 +51,14 @@ class Shading:
 
 
 def make_fields(scene: Scene, low: FloatArray, high: FloatArray) -> Fields:
-    """Evaluate the implicit surroundings on a grid from ``low`` to ``high`` (3,), mm."""
+    """Evaluate the implicit surroundings on a grid from ``low`` to ``high`` (3,), mm.
+
+    The grid is coarser for a whole head than for the region around the canals.
+    """
     around = scene.surroundings
-    n = np.ceil((high - low) / _FIELD_STEP_MM).astype(int) + 2
-    axes = [low[q] + _FIELD_STEP_MM * np.arange(n[q]) for q in range(3)]
+    step = _FIELD_STEP_MM if float(high[0] - low[0]) < 140.0 else 1.5 * _FIELD_STEP_MM
+    n = np.ceil((high - low) / step).astype(int) + 2
+    axes = [low[q] + step * np.arange(n[q]) for q in range(3)]
     layers = np.empty((6, *n), np.float32)
     cortex, phase = (np.empty(tuple(n), np.float32) for _ in range(2))
     y, z = axes[1][:, None], axes[2][None, :]
@@ -67,17 +74,17 @@ def make_fields(scene: Scene, low: FloatArray, high: FloatArray) -> Fields:
         layers[4, i] = np.maximum(around.soft_tissue(points), 1.5 - fossa)
         layers[5, i] = np.maximum(bone, -fossa)
         phase[i] = around.phase(points)
-    _carve(scene, low, layers)
+    _carve(scene, low, step, layers)
     cells = np.full(tuple(n), -1, np.int8)
-    raster.classify(layers, cells, 0.7)
+    raster.classify(layers, cells, 0.9 * step)
     folia = np.array([around.folia.pitch, around.folia.depth, around.folia.half_width])
-    return Fields(low, layers, cells, cortex, phase, folia)
+    return Fields(low, step, layers, cells, cortex, phase, folia)
 
 
-def _carve(scene: Scene, origin: FloatArray, layers: Float32) -> None:
+def _carve(scene: Scene, origin: FloatArray, step: float, layers: Float32) -> None:
     """Open the canals in bone and marrow, and a passage for the nerves in front of the cerebellum."""
-    steps = np.eye(3) * _FIELD_STEP_MM
-    inverse = np.eye(3) / _FIELD_STEP_MM
+    steps = np.eye(3) * step
+    inverse = np.eye(3) / step
     owner = np.zeros(layers.shape[1:], np.int16)
 
     def carve(points: FloatArray, radius: FloatArray, *targets: int) -> None:
@@ -138,11 +145,18 @@ class Painter:
         )
 
 
-def artery_signal(vessel: VesselTube, contrast: Contrast) -> float:
-    """Signal of one vessel: veins their own, arteries between fast and slow."""
+def blood_signal(vessel: VesselTube, contrast: Contrast) -> FloatArray:
+    """Signal along one vessel, (N,): veins their own, arteries from fast to slow downstream.
+
+    Blood loses its fresh (TOF) or dephased (cisternogram) signal with the time since it
+    entered, which grows with the way from the vertebral arteries and with its slowness.
+    """
     if vessel.vessel_class is VesselClass.VEIN:
-        return contrast.vein
-    return contrast.artery + vessel.slowness * (contrast.slow_artery - contrast.artery)
+        return np.full(len(vessel.points), contrast.vein)
+    upstream = {VesselClass.VA: 0.0, VesselClass.BA: 4.0}.get(vessel.vessel_class, 8.0)
+    way = upstream + arc_length(vessel.points) * (0.3 + 5.0 * vessel.slowness)
+    fresh = np.exp(-way / 60.0)
+    return np.asarray(contrast.slow_artery + fresh * (contrast.artery - contrast.slow_artery))
 
 
 def paint_object(
@@ -164,7 +178,7 @@ def paint_object(
         painter.origin,
         painter.steps,
         fields.origin,
-        _FIELD_STEP_MM,
+        fields.step,
         fields.layers,
         fields.cells,
         fields.cortex,
@@ -197,10 +211,15 @@ def _paint_tubes(scene: Scene, painter: Painter, value: Float32, weight: Float32
         np.array([contrast.nerve], np.float32),
         painter.half_width,
     )
-    for n, vessel in enumerate(scene.vessels):
-        painter.vessel(vessel.points[::2], vessel.radius[::2], n)
-    signals = np.array([artery_signal(v, contrast) for v in scene.vessels], np.float32)
-    raster.mix(value, weight, painter.distance, painter.owner, signals, painter.half_width)
+    signals: list[float] = []
+    for vessel in scene.vessels:
+        along = blood_signal(vessel, contrast)
+        for start in range(0, len(along) - 1, _PIECE):
+            piece = slice(start, start + _PIECE + 1, 2)
+            painter.vessel(vessel.points[piece], vessel.radius[piece], len(signals))
+            signals.append(float(along[start]))
+    blood = np.array(signals, np.float32)
+    raster.mix(value, weight, painter.distance, painter.owner, blood, painter.half_width)
     for fluid in scene.surroundings.fluid:
         painter.vessel(fluid.points, fluid.radius, 0)
     inside = painter.distance < painter.half_width

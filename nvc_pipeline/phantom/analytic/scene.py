@@ -99,6 +99,7 @@ def _deform(
             nerve[side], placed[n] = moved, vessel
             if shift > 0:
                 deviation[vessel.vessel_id, side] = shift
+        placed[:] = [contacts.lift(dented, nerve[side], vessel) for vessel in placed]
         for vessel_id, depth in _dents(smooth, dented, nerve[side], placed).items():
             dent[vessel_id, side] = depth
         eighth[side] = _yielding(eighth[side], nerve[side], placed)

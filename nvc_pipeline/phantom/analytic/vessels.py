@@ -72,14 +72,11 @@ def settle(
     *,
     clearance: float = 0.25,
     root_mm: float = 0.0,
-    free: FloatArray | None = None,
 ) -> FloatArray:
     """Push a curve out of brainstem, bone, nerves and earlier vessels, smoothly.
 
-    ``free`` (N,) in 0..1 weakens every push, 0 where a contact is wanted; the first
-    ``root_mm`` may touch the parent vessel.
+    The first ``root_mm`` may touch the parent vessel.
     """
-    free = np.ones(len(points)) if free is None else free
     others = [(n.points, float(max(n.a.max(), n.b.max()))) for side in Side for n in world.nerves[side]]
     trees = [(cKDTree(p), p, np.full(len(p), r)) for p, r in others]
     vessels = [(cKDTree(v.points), v.points, v.radius) for v in world.placed]
@@ -96,7 +93,6 @@ def settle(
             push += _repel(points, radius + clearance, tree, other, other_radius)
         for tree, other, other_radius in vessels:
             push += rooted[:, None] * _repel(points, radius + 0.5, tree, other, other_radius)
-        push = push * free[:, None]
         if np.abs(push).max() < 5e-3:
             break
         points = points + curves.smooth_along(1.25 * push, 0.7)
