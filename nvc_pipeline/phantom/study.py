@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import dcmwrite
@@ -82,8 +83,8 @@ def write_study(case: PhantomCase, folder: Path) -> None:
 
 
 def _series(case: PhantomCase, vendor: str) -> list[Series]:
-    timing = case.parameters["cisternogram"]
-    tesla = float(timing["field_tesla"])
+    timing = _timing(case.parameters["cisternogram"])
+    tesla = timing["field_tesla"]
     made = [
         Series(1, "localizer", volume, plain_attributes("localizer", tesla)[1], number)
         for number, volume in enumerate(_localizer(case.cisternogram), start=1)
@@ -91,7 +92,7 @@ def _series(case: PhantomCase, vendor: str) -> list[Series]:
     description, attributes = cisternogram_attributes(vendor, timing)
     made.append(Series(2, description, case.cisternogram, attributes))
     if case.tof is not None:
-        description, attributes = tof_attributes(vendor, case.parameters["tof"])
+        description, attributes = tof_attributes(vendor, _timing(case.parameters["tof"]))
         made.append(Series(3, description, case.tof, attributes))
         description, attributes = plain_attributes("mip", tesla)
         made.append(Series(4, description, _projection(case.tof), attributes))
@@ -100,6 +101,15 @@ def _series(case: PhantomCase, vendor: str) -> list[Series]:
     description, attributes = plain_attributes("phase", tesla)
     made.append(Series(6, description, _phase(case), attributes))
     return made
+
+
+def _timing(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sequence parameters under the names that headers use; families name two of them differently."""
+    return {
+        **given,
+        "sequence": given.get("sequence", given.get("kind", "")),
+        "field_tesla": float(given.get("field_tesla", given.get("field_t", 3.0))),
+    }
 
 
 def _localizer(volume: Volume) -> list[Volume]:

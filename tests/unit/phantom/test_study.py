@@ -45,9 +45,7 @@ def test_cisternogram_survives_the_round_trip(case, series):
         array, affine = as_volume(slices)
         if np.array_equal(array, case.cisternogram.array):
             corner = np.array(shape) - 1
-            assert np.allclose(
-                affine.apply(corner), case.cisternogram.affine.apply(corner), atol=2e-3
-            )
+            assert np.allclose(affine.apply(corner), case.cisternogram.affine.apply(corner), atol=2e-3)
             matches.append(slices)
     assert len(matches) == 1
     steps = [v for v in matches[0][0].AcquisitionMatrix if v]

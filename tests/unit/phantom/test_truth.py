@@ -115,7 +115,10 @@ class TestSide:
         sides = {"left": bad, "right": well}
         set_priorities(sides)
         assert (bad["priority"], well["priority"]) == ("A", "C")
-        both = {"left": side_truth(straight_side(heavy), 0.45), "right": side_truth(straight_side(heavy), 0.45)}
+        both = {
+            "left": side_truth(straight_side(heavy), 0.45),
+            "right": side_truth(straight_side(heavy), 0.45),
+        }
         set_priorities(both)
         assert both["left"]["priority"] == "B"
 
