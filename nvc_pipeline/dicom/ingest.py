@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nvc_pipeline.config.ingest import IngestConfig
 from nvc_pipeline.dicom.assemble import assemble
 from nvc_pipeline.dicom.findings import note, refuse, warn
-from nvc_pipeline.dicom.header import safe_uid
 from nvc_pipeline.dicom.intake import Intake, read_source
 from nvc_pipeline.dicom.nifti_source import NiftiInput, is_nifti, load_input
-from nvc_pipeline.dicom.result import IngestResult, OtherVolume, VolumeSource, source_of
+from nvc_pipeline.dicom.result import IngestResult, VolumeSource, source_of
 from nvc_pipeline.dicom.sandbox import Sandbox
 from nvc_pipeline.dicom.selection import Choice, Request, choose, resolve_request
 from nvc_pipeline.dicom.suitability import check_resolution
@@ -153,8 +152,6 @@ def _finish(
     findings += _absences(volumes, findings)
     findings += _between(choices, volumes, config)
     records = _records(views, choices, volumes, niftis, config)
-    used = {id(c.view) for role, c in choices.items() if role in volumes}
-    rest = [v for v in views if id(v) not in used] if config.convert_all and not blocked else []
     return IngestResult(
         records,
         tuple(dict.fromkeys(findings)),
@@ -162,17 +159,7 @@ def _finish(
         volumes.get(SequenceRole.TOF),
         sources.get(SequenceRole.CISTERNOGRAPHY),
         sources.get(SequenceRole.TOF),
-        tuple(_others(rest, owner, sandbox, config)),
     )
-
-
-def _others(
-    views: list[SeriesView], owner: dict[int, tuple[Intake, bool]], sandbox: Sandbox, config: IngestConfig
-) -> Iterator[OtherVolume]:
-    for view in views:
-        made = assemble(view.checked, owner[id(view)][0], sandbox, config, view.resolution)
-        if made.volume is not None:
-            yield OtherVolume(safe_uid(view.series.uid), made.volume)
 
 
 def _labelled(role: SequenceRole, findings: Iterable[Finding]) -> list[Finding]:

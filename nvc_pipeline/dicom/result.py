@@ -54,14 +54,6 @@ class VolumeSource:
 
 
 @dataclass(frozen=True)
-class OtherVolume:
-    """A series that is neither cisternogram nor TOF of this study, converted because it was asked for."""
-
-    series_instance_uid: str
-    volume: Volume
-
-
-@dataclass(frozen=True)
 class IngestResult:
     """The outcome of ingest, also of a refused study.
 
@@ -73,8 +65,6 @@ class IngestResult:
         Severity error where the cisternogram was refused or is missing.
     cisternogram, tof:
         The volumes, None where refused or absent.
-    others:
-        With ``ingest.convert_all``: every other series that passed the gate.
     """
 
     series: tuple[SeriesRecord, ...]
@@ -83,7 +73,6 @@ class IngestResult:
     tof: Volume | None
     cisternogram_source: VolumeSource | None = None
     tof_source: VolumeSource | None = None
-    others: tuple[OtherVolume, ...] = ()
 
 
 def source_of(checked: CheckedStack, intake: Intake, keep_paths: bool) -> VolumeSource:

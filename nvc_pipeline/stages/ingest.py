@@ -19,7 +19,7 @@ from nvc_pipeline.store.names import case_id_of
 from nvc_pipeline.store.nifti import save_nifti
 
 if TYPE_CHECKING:
-    from nvc_pipeline.dicom.result import IngestResult, OtherVolume, VolumeSource
+    from nvc_pipeline.dicom.result import IngestResult, VolumeSource
     from nvc_pipeline.geometry import Volume
 
 _ROLES = {"cisternogram": SequenceRole.CISTERNOGRAPHY, "tof": SequenceRole.TOF}
@@ -84,7 +84,7 @@ def _record(context: StageContext, result: IngestResult) -> dict[str, Any]:
         if volume is not None
     }
     made = write_raw(context.work, case_id, images) if images else {}
-    others = _write_others(context.work, result.others)
+    others = _write_all(context) if context.config.ingest.convert_all else {}
     return {
         "case_id": case_id,
         "files": made,
@@ -102,12 +102,23 @@ def _raw_image(volume: Volume, source: VolumeSource | None, series: tuple[Series
     return RawImage(volume, source.parameters, source_sha256(source.files), "".join(rules[:1]))
 
 
-def _write_others(work: Path, others: tuple[OtherVolume, ...]) -> dict[str, str]:
-    """Write the series that were converted only because all were asked for; UID to path."""
-    paths = {}
-    for number, other in enumerate(others, start=1):
-        paths[other.series_instance_uid] = f"volumes/series-{number:02d}.nii.gz"
-        save_nifti(work / paths[other.series_instance_uid], other.volume)
+def _write_all(context: StageContext) -> dict[str, str]:
+    """Write every stack of every series of a DICOM study; return the first path of each series' UID."""
+    from nvc_pipeline.dicom.convert import every_volume
+
+    source = context.request.source
+    if source is None or source.name.endswith((".nii", ".nii.gz")):
+        return {}
+    paths: dict[str, str] = {}
+    try:
+        converted = every_volume(source, context.config.ingest)
+    except InputRefused:
+        return {}  # Already a finding of the study.
+    for number, stack in enumerate(converted, start=1):
+        if stack.volume is not None:
+            path = f"volumes/series-{stack.series_number + 1:02d}_stack-{number:02d}.nii.gz"
+            save_nifti(context.work / path, stack.volume)
+            paths.setdefault(stack.series_instance_uid, path)
     return paths
 
 
