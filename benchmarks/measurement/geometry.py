@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from benchmarks.measurement.masks import mask_distances
 from benchmarks.measurement.scenes import KINDS, draw_scene, image_of, traced_of
+from benchmarks.measurement.summary import summarise
 from nvc_pipeline.config import load_config
 from nvc_pipeline.measure.side import measure_side
 
@@ -82,29 +82,42 @@ def run_case(condition: Condition, kind: str, index: int, gap_mm: float | None) 
     return row | {k: None if np.isnan(v) else round(v, 4) for k, v in mask_distances(scene, volume).items()}
 
 
-def _jobs(scale: float) -> list[tuple[Condition, str, int, float | None]]:
-    jobs: list[tuple[Condition, str, int, float | None]] = []
+Job = tuple[Condition, str, int, float | None]
+
+
+def _jobs(scale: float) -> list[Job]:
+    """Return all cases, every stratum's first ones first, so that a run cut short is balanced."""
+    jobs: list[Job] = []
     for condition in conditions(scale):
         jobs += [(condition, kind, i, None) for kind in KINDS for i in range(condition.cases)]
     first = conditions(scale)[0]
     pairs = max(2, round(12 * scale))
     jobs += [(first, kind, 5000 + i, gap) for kind in KINDS for i in range(pairs) for gap in (0.0, 0.3)]
-    return jobs
+    return sorted(jobs, key=lambda job: job[2] % 5000)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/measurement/geometry.json"))
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of cases")
+    parser.add_argument(
+        "--minutes", type=float, default=600.0, help="stop after this long, with what is done"
+    )
     args = parser.parse_args()
-    jobs = _jobs(args.scale)
-    with ProcessPoolExecutor(args.workers) as pool:
-        rows = list(pool.map(run_case, *zip(*jobs, strict=True)))
-    from benchmarks.measurement.summary import summarise
-
-    args.out.write_text(json.dumps({"summary": summarise(rows), "cases": rows}, indent=1) + "\n")
+    jobs, rows, begin = _jobs(args.scale), [], time.monotonic()
+    for job in jobs:
+        rows.append(run_case(*job))
+        if time.monotonic() - begin > 60.0 * args.minutes:
+            break
+        if len(rows) % 10 == 0:
+            _write(args.out, rows, len(jobs))
+    _write(args.out, rows, len(jobs))
     print(json.dumps(summarise(rows), indent=1))
+
+
+def _write(path: Path, rows: list[dict[str, object]], planned: int) -> None:
+    record = {"planned": planned, "done": len(rows), "summary": summarise(rows), "cases": rows}
+    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from benchmarks.measurement.scenes import Scene
 from nvc_pipeline.geometry import Volume
 
 
-def fractions(scene: Scene, volume: Volume, step: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def fractions(scene: Scene, volume: Volume, step: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Return the true fractions of nerve (or pons's corridor) and vessel in each voxel."""
     axes = [np.arange(n * step) / step + (1 - step) / (2 * step) for n in volume.shape]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)

@@ -116,7 +116,7 @@ def image_of(
     voxel_mm: tuple[float, float, float],
     snr: float,
     psf: str = "gaussian",
-    size_mm: float = 14.0,
+    size_mm: float = 12.0,
     factor: int = 3,
 ) -> tuple[Volume, np.ndarray]:
     """Render a scene in an image turned at random; returns the image and the image's turn."""

@@ -125,7 +125,7 @@ def _along_sheet(
 
 def _over_ground(
     sheet: Sheet, vessel: Placed, xy: FloatArray, geometry: FloatArray, config: MeasureConfig
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, IntArray, FloatArray]:
     """Return gap (D, G), nearest vessel index (D, G) and ground point (D, G, 3) of places on the plane."""
     height = geometry @ sheet.basis(xy).T
     ground = sheet.to_lps(
@@ -140,7 +140,7 @@ def _over_ground(
     below = axis[..., 2] < np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry)
     clearance = np.where(below[:, None, :], -distance, distance) - vessel.radius[:, None, :]
     signed = np.broadcast_to(rough - vessel.radius[0].min(), height.shape).copy()
-    index = np.zeros(height.shape, dtype=np.int64)
+    index: IntArray = np.zeros(height.shape, dtype=np.int64)
     index[:, near] = np.argmin(clearance, axis=2)
     signed[:, near] = np.take_along_axis(clearance, index[:, near, None], axis=2)[..., 0]
     return signed, index, ground

@@ -180,7 +180,7 @@ class TestIntervals:
         assert m.low <= m.value <= m.high
 
     def test_respect_floor_and_ceiling(self, config):
-        m = quantile_measure(1.0, np.linspace(-5, 200, 99), config.interval, floor=0.0, ceiling=90.0)
+        m = quantile_measure(1.0, np.linspace(-50, 200, 99), config.interval, floor=0.0, ceiling=90.0)
         assert (m.low, m.high) == (0.0, 90.0)
 
     def test_the_bias_of_a_smallest_value_is_taken_off(self):
