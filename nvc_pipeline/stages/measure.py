@@ -11,7 +11,7 @@ from nvc_pipeline.store.atomic import read_json, write_json
 
 def run(context: StageContext) -> None:
     """Write ``measure.json``: the reports of both sides and their differences."""
-    from nvc_pipeline.measure.difference import side_difference
+    from nvc_pipeline.measure.difference import settle_priorities, side_difference
     from nvc_pipeline.measure.side import measure_side
 
     ingest = read_json(context.out / files.INGEST)
@@ -23,7 +23,8 @@ def run(context: StageContext) -> None:
             reports[side] = SideReport.not_measured(_no_cisternogram(ingest))
         else:
             reports[side] = measure_side(traced[side], cisternogram, context.config.measure)
-    sides = Sides(left=reports[Side.LEFT], right=reports[Side.RIGHT])
+    left, right = settle_priorities(reports[Side.LEFT], reports[Side.RIGHT])
+    sides = Sides(left=left, right=right)
     difference = side_difference(sides.left, sides.right)
     record = {
         "files": {"measurements": files.MEASURE},

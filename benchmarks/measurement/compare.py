@@ -1,0 +1,121 @@
+"""A side's report against the truth of a phantom: matched contacts, errors, and what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measurement.summary import wilson
+
+GRADES = ("none", "proximity", "contact", "indentation", "deviation")
+POSITIVE = ("A", "B")
+MATCH_MM = 3.0
+
+
+def compare_side(report: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
+    """Return one row: both as plain numbers; ``gaps`` pairs every near true contact with ours or None."""
+    nerve = report["nerve"]
+    row: dict[str, Any] = {
+        "status": report["status"],
+        "reason": report["reason"],
+        "grade": report["grade"],
+        "true_grade": truth["grade"],
+        "priority": report["priority"],
+        "true_priority": truth["priority"],
+        "pattern": report["pattern"],
+        "true_pattern": truth["pattern"],
+        "score": report["score"],
+        "flags": list(report["flag_reasons"]),
+        "detachment_mm": None,
+        "offender": _class_of(report, report["offender"]),
+        "true_offender": _class_of(truth, truth["offender"]),
+        "gaps": [_pair(c, report["contacts"]) for c in truth["contacts"] if c["gap_mm"] <= 1.5],
+        "zone": report["contacts"][0]["zone"] if report["contacts"] else None,
+        "true_zone": truth["contacts"][0]["zone"] if truth["contacts"] else None,
+    }
+    if nerve is not None:
+        apart = np.subtract(
+            nerve["root_detachment_point_lps_mm"], truth["nerve"]["root_detachment_point_lps_mm"]
+        )
+        row["detachment_mm"] = round(float(np.linalg.norm(apart)), 3)
+    return row
+
+
+def _class_of(side: dict[str, Any], vessel_id: str | None) -> str | None:
+    return next((c["vessel_class"] for c in side["contacts"] if c["vessel_id"] == vessel_id), None)
+
+
+def _pair(true: dict[str, Any], contacts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    place = np.asarray(true["nearest_on_nerve_lps_mm"])
+    best, best_mm = None, MATCH_MM
+    for contact in contacts:
+        apart = float(np.linalg.norm(np.asarray(contact["nearest_on_nerve_lps_mm"]) - place))
+        if contact["vessel_class"] != true["vessel_class"]:
+            apart += 1.0
+        if apart < best_mm:
+            best, best_mm = contact, apart
+    gap = best["gap_mm"] if best is not None else {"value": None, "low": None, "high": None}
+    return {
+        "true_mm": true["gap_mm"],
+        "true_zone": true["zone"],
+        "true_grade": true["grade"],
+        "true_class": true["vessel_class"],
+        "zone": best["zone"] if best is not None else None,
+        "class": best["vessel_class"] if best is not None else None,
+        "value": gap["value"],
+        "low": gap["low"],
+        "high": gap["high"],
+    }
+
+
+def kappa(a: Sequence[int], b: Sequence[int], levels: int = len(GRADES)) -> float:
+    """Return Cohen's kappa with quadratic weights."""
+    table = np.zeros((levels, levels))
+    for i, j in zip(a, b, strict=True):
+        table[i, j] += 1
+    table /= max(table.sum(), 1)
+    weight = (np.arange(levels)[:, None] - np.arange(levels)[None, :]) ** 2 / (levels - 1) ** 2
+    expected = np.outer(table.sum(1), table.sum(0))
+    disagreement = float((weight * expected).sum())
+    return round(1.0 - float((weight * table).sum()) / disagreement, 4) if disagreement > 0 else float("nan")
+
+
+def summarise_sides(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the headline numbers; a side that was not measured is wrong in every count."""
+    pairs = [p for r in rows for p in r["gaps"]]
+    found = [p for p in pairs if p["value"] is not None]
+    error = np.array([p["value"] - p["true_mm"] for p in found])
+    near = [p for p in pairs if p["true_mm"] <= 1.0]
+    zoned = [r for r in rows if r["true_zone"] is not None and r["true_grade"] != "none"]
+    touching = [r for r in rows if r["true_offender"] is not None]
+    positive = [r for r in rows if r["true_priority"] in POSITIVE]
+    negative = [r for r in rows if r["true_priority"] not in POSITIVE]
+    graded = [r for r in rows if r["grade"] is not None]
+    detached = [r["detachment_mm"] for r in rows if r["detachment_mm"] is not None]
+    return {
+        "sides": len(rows),
+        "not_measured": sum(r["status"] != "measured" for r in rows),
+        "true_contacts_within_1.5_mm": len(pairs),
+        "without_a_gap": len(pairs) - len(found),
+        "missed_within_1_mm": sum(p["value"] is None for p in near),
+        "gap_mae_mm": _mean(np.abs(error)),
+        "gap_median_error_mm": round(float(np.median(np.abs(error))), 4) if len(error) else None,
+        "gap_bias_mm": _mean(error),
+        "gap_coverage_95": wilson(sum(p["low"] <= p["true_mm"] <= p["high"] for p in found), len(found)),
+        "detachment_mean_mm": _mean(np.asarray(detached)),
+        "detachment_median_mm": round(float(np.median(detached)), 3) if detached else None,
+        "zone": wilson(sum(r["zone"] == r["true_zone"] for r in zoned), len(zoned)),
+        "offender": wilson(sum(r["offender"] == r["true_offender"] for r in touching), len(touching)),
+        "grade_kappa": kappa(
+            [GRADES.index(r["grade"]) for r in graded], [GRADES.index(r["true_grade"]) for r in graded]
+        ),
+        "pattern": wilson(sum(r["pattern"] == r["true_pattern"] for r in rows), len(rows)),
+        "sensitivity_a_or_b": wilson(sum(r["priority"] in POSITIVE for r in positive), len(positive)),
+        "specificity_a_or_b": wilson(sum(r["priority"] == "C" for r in negative), len(negative)),
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return round(float(values.mean()), 4) if len(values) else None
