@@ -129,6 +129,7 @@ class NamingConfig(Section):
     tof_seen_weight: float = Field(ge=0)
     tof_unseen_weight: float = Field(ge=0)
     unknown_floor: float = Field(gt=0, lt=1)
+    undecided_margin: float = Field(gt=0, le=1)
     tof_contrast_sigmas: float = Field(gt=0)
     tof_seen_fraction: float = Field(gt=0, lt=1)
     tof_covered_fraction: float = Field(gt=0, lt=1)

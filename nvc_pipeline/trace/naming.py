@@ -79,7 +79,7 @@ def name_vessels(
             _softmax(score + _connection_scores(n, links, named, level_mm, config))
             for n, score in enumerate(scores)
         ]
-    classes = [_with_generic_artery(p) for p in named]
+    classes = [_with_generic_artery(p, config.undecided_margin) for p in named]
     ids = _ids(classes, side)
     parents: dict[int, tuple[float, int]] = {}
     for link in links:
@@ -172,16 +172,16 @@ def _softmax(scores: FloatArray) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
-def _with_generic_artery(named: FloatArray) -> dict[VesselClass, float]:
+def _with_generic_artery(named: FloatArray, margin: float) -> dict[VesselClass, float]:
     """Move what can't be decided among the five names to "artery without a name".
 
-    The share moved is the square of the names' normalised entropy: nothing where one name
-    is sure, all where they are equal.
+    Half of the arterial probability moves where the two best names are equal, so that no
+    name leads; nothing moves where they are ``margin`` apart.
     """
     arterial = float(named[:_COUNT].sum())
     within = named[:_COUNT] / max(arterial, 1e-12)
-    entropy = -float(np.sum(within * np.log(np.maximum(within, 1e-12)))) / float(np.log(_COUNT))
-    generic = float(np.clip(entropy, 0.0, 1.0)) ** 2
+    second, best = np.sort(within)[-2:]
+    generic = 0.5 * float(np.clip(1.0 - (best - second) / margin, 0.0, 1.0))
     out = {name: float(arterial * (1.0 - generic) * within[n]) for n, name in enumerate(_NAMES)}
     out[VesselClass.ARTERY] = arterial * generic
     out[VesselClass.VEIN] = float(named[_VEIN])
