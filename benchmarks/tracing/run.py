@@ -33,6 +33,8 @@ from nvc_pipeline.trace.side import trace_side
 # A traced vessel belongs to the true one that it runs nearest to; within this it was found.
 FOUND_MM = 1.0
 NEAR_NERVE_MM = 4.0
+# Of a vessel, what runs this near to the nerve is asked for: the rest may lie outside the region.
+REACH_MM = 10.0
 
 
 def aligned_tof(case: PhantomCase) -> Volume | None:
@@ -84,20 +86,21 @@ def _nerve_errors(nerve: FacialNerve, truth: dict[str, Any]) -> dict[str, float]
 
 
 def _vessel_errors(traced: TracedSide, truth: dict[str, Any], side: Side) -> Iterable[dict[str, Any]]:
-    """One row for each true vessel of the side that comes within 4 mm of the nerve, and for BA and VA."""
+    """One row for each vessel of the side that comes within 4 mm of the nerve, and for near BA and VA."""
     nerve = np.concatenate(
         [
             np.array(truth["sides"][side.value]["nerve"][key])
             for key in ("centreline_lps_mm", "attached_segment_lps_mm")
         ]
     )
+    tree = cKDTree(nerve)
     for true in truth["sides"][side.value]["vessels"]:
         line = dense(np.array(true["centreline_lps_mm"]), 0.1)
-        gap = float((cKDTree(nerve).query(line)[0]).min()) - float(np.median(true["radius_mm"]))
-        if gap > NEAR_NERVE_MM and true["vessel_class"] not in ("VA", "BA"):
-            continue
-        close = line[cKDTree(nerve).query(line)[0] < 8.0] if gap <= NEAR_NERVE_MM else line
-        yield _one_vessel(traced.vessels, true, line, close)
+        away = tree.query(line)[0]
+        near = float(away.min()) - float(np.median(true["radius_mm"])) <= NEAR_NERVE_MM
+        close = line[away < REACH_MM]
+        if near or (true["vessel_class"] in ("VA", "BA") and len(close) >= 50):
+            yield _one_vessel(traced.vessels, true, line, close)
 
 
 def _one_vessel(

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from nvc_pipeline.geometry import Affine, FloatArray, Volume
+
+
+class Sampler(Protocol):
+    """Anything that has a value at points in LPS mm."""
+
+    def sample(self, xyz: FloatArray, *, outside: float = 0.0) -> FloatArray:
+        """Return the values at points of shape (..., 3); shape (...)."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from scipy.ndimage import uniform_filter1d
 from nvc_pipeline.config.trace import PorusConfig
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.curve import arc_length, frames
-from nvc_pipeline.trace.field import Field
+from nvc_pipeline.trace.field import Sampler
 
 _ANGLES = 24
 
 
-def open_fraction(xyz: FloatArray, dark: Field, ring_mm: float) -> FloatArray:
+def open_fraction(xyz: FloatArray, dark: Sampler, ring_mm: float) -> FloatArray:
     """Return the part of a wide ring about each point that lies in fluid, shape (N,), 0..1."""
     _, u, v = frames(xyz)
     angle = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
@@ -21,7 +21,7 @@ def open_fraction(xyz: FloatArray, dark: Field, ring_mm: float) -> FloatArray:
     return np.asarray((dark.sample(xyz[:, None, :] + ring_mm * ring, outside=1.0) < 0.5).mean(axis=1))
 
 
-def porus_by_bone(xyz: FloatArray, from_mm: float, dark: Field, config: PorusConfig) -> float | None:
+def porus_by_bone(xyz: FloatArray, from_mm: float, dark: Sampler, config: PorusConfig) -> float | None:
     """Return the arc length where a ring wider than the canal leaves the fluid, None if nowhere.
 
     The ring of radius ``ring_mm`` lies in the cistern before the porus and in bone behind it.

@@ -8,7 +8,7 @@ import numpy as np
 
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.curve import arc_length, frames, resample, smooth
-from nvc_pipeline.trace.field import Field
+from nvc_pipeline.trace.field import Field, Sampler
 
 _RAYS = 16
 _RADIAL_STEP_MM = 0.125
@@ -45,7 +45,7 @@ class Refined:
 
 
 def polar_samples(
-    field: Field, xyz: FloatArray, reach_mm: float
+    field: Sampler, xyz: FloatArray, reach_mm: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Sample sections on polar grids.
 
@@ -105,7 +105,7 @@ class Image:
     neighbourhood of the structure.
     """
 
-    dark: Field
+    dark: Sampler
     gate: Field
 
 

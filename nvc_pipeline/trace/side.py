@@ -18,8 +18,7 @@ from nvc_pipeline.trace.corridor import trace_corridor
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
 from nvc_pipeline.trace.evidence import Evidence, gather
-from nvc_pipeline.trace.field import Field
-from nvc_pipeline.trace.fluid import darkness, gated
+from nvc_pipeline.trace.fluid import Darkness, darkness, gated
 from nvc_pipeline.trace.naming import name_vessels
 from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_line, why_not
 from nvc_pipeline.trace.pons import pons_surface
@@ -71,7 +70,7 @@ def trace_side(
 
 
 def _trace_nerve(
-    segmentation: SideSegmentation, evidence: Evidence, dark: Field | None, config: TraceConfig
+    segmentation: SideSegmentation, evidence: Evidence, dark: Darkness | None, config: TraceConfig
 ) -> _NerveResult:
     side = segmentation.side
     field = evidence.get(Structure.FACIAL_NERVE)
@@ -117,7 +116,7 @@ def _trace_nerve(
 
 
 def _lateral_end(
-    line: NerveLine, detachment_s: float, dark: Field | None, side: Side, config: TraceConfig
+    line: NerveLine, detachment_s: float, dark: Darkness | None, side: Side, config: TraceConfig
 ) -> tuple[float, LandmarkEstimate | None, tuple[Finding, ...]]:
     """Return where the free part ends, the porus if it was seen, and what to tell of it.
 
@@ -192,7 +191,7 @@ def _trace_vessels(
     segmentation: SideSegmentation,
     evidence: Evidence,
     nerve: FacialNerve | None,
-    dark: Field | None,
+    dark: Darkness | None,
     config: TraceConfig,
 ) -> tuple[Vessel, ...]:
     look = None if dark is None else partial(gated, dark, config=config.fluid)
