@@ -41,8 +41,8 @@ def test_axis_and_radius_of_a_lone_tube(radius):
     assert np.median(tube.radius_mm) == pytest.approx(radius, abs=0.07)
 
 
-def test_a_touching_neighbour_draws_neither_axis_nor_radius_far():
-    field = tube_field(0.6, others=((0.6, (1.3, 0.0)),))
+def test_a_neighbour_across_a_cleft_draws_neither_axis_nor_radius_far():
+    field = tube_field(0.6, others=((0.6, (2.0, 0.0)),))
     tube = refine(rough(), 0.6, field, SETTINGS)
     assert np.abs(np.median(tube.xyz[:, 1])) < 0.25
     assert np.median(tube.radius_mm) < 0.8
