@@ -210,4 +210,4 @@ def _cerebellum_layers(grid: Grid, scenery: Scenery, dura: npt.NDArray[np.float3
     bend = grid.field(scenery.mid.at, 1.4).reshape(-1)[inside]
     core = np.clip((-hull[inside] - 6.5 + 2.2 * bend) / 2.5, 0.0, 1.0) * share
     deep = core > 0.02
-    yield Layer("white", inside[deep], core[deep])
+    yield Layer("white", inside[deep], core[deep].astype(np.float32))

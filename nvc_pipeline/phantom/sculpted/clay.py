@@ -51,14 +51,14 @@ class Clay:
             ((0.0, -2.6, 12.0), (16.2, 12.0, 13.6)),
             ((0.0, 0.0, 36.0), (14.5, 10.5, 15.0)),
         ]
-        for (x, y, z), radii in halves:
-            blobs += [((x, y, z), radii), ((-x, y, z), radii)]
+        for (x, y, z), size in halves:
+            blobs += [((x, y, z), size), ((-x, y, z), size)]
         centres = np.array([b[0] for b in blobs]) + rng.normal(0.0, 0.35, (len(blobs), 3))
         radii = np.array([b[1] for b in blobs]) * rng.normal(1.0, 0.04, (len(blobs), 3))
-        size = rng.normal(1.0, 0.05)
+        scale = rng.normal(1.0, 0.05)
         return cls(
-            size * centres,
-            size * radii,
+            scale * centres,
+            scale * radii,
             float(rng.uniform(2.0, 4.5)),
             float(rng.uniform(0.0, 0.25)),
             rng.normal(0.0, 0.12, (3, 3)),
@@ -106,7 +106,7 @@ class Clay:
         bed = np.full(len(points), -9.0)
         hit = np.isfinite(distance)
         bed[hit] = self.bed_radius[near[hit]] - distance[hit]
-        return np.maximum(body, bed)
+        return np.asarray(np.maximum(body, bed))
 
     def drop(self, points: FloatArray) -> FloatArray:
         """Move points onto the carved surface: first to the surface at rest, then down into a bed."""
