@@ -83,7 +83,7 @@ class TestNerve:
         assert off.max() < 0.7
 
     @pytest.mark.parametrize(
-        ("landmark", "limit"), [(Landmark.PORUS, 1.5), (Landmark.ROOT_DETACHMENT_POINT, 2.5)]
+        ("landmark", "limit"), [(Landmark.PORUS, 3.5), (Landmark.ROOT_DETACHMENT_POINT, 2.5)]
     )
     def test_missing_landmark_falls_back_to_the_nerve_and_says_so(
         self, landmark, limit, scene, probabilities, volumes, config
@@ -93,7 +93,9 @@ class TestNerve:
         free = traced.nerve.free.points.xyz
         assert np.linalg.norm(free[0] - scene.detachment) < limit
         assert np.linalg.norm(free[-1] - scene.porus) < limit
+        # The scene has no bone, so that nothing shows the porus.
         assert (traced.nerve.porus is None) == (landmark is Landmark.PORUS)
+        assert ("trace.porus_assumed" in codes(traced)) == (landmark is Landmark.PORUS)
 
     def test_missing_exit_is_taken_from_the_corridor(self, scene, probabilities, volumes, config):
         traced = trace_side(without(probabilities, Landmark.ROOT_EXIT_POINT), *volumes, config)
