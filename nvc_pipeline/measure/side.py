@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.anatomy import Grade, Landmark, Priority
-from nvc_pipeline.domain.case import Contact, NerveRecord, Point, SideReport, VesselRecord
+from nvc_pipeline.domain.case import Contact, NerveRecord, Point, Schemes, SideReport, VesselRecord
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import FacialNerve, TracedSide, Vessel
 from nvc_pipeline.geometry import Points, Volume
@@ -52,15 +52,11 @@ def measure_side(
     found = [measure_vessel(traced, v, path, cisternogram, config) for v in traced.vessels]
     contacts = tuple(sorted((c for c in found if c is not None), key=_weight))
     doubts = _doubts(traced, contacts, config)
-    heaviest = contacts[0] if contacts else None
-    grade = heaviest.grade if heaviest is not None else Grade.NONE
-    chances = (
-        heaviest.grade_probabilities if heaviest is not None else {g: float(g is Grade.NONE) for g in Grade}
-    )
     priority = priority_of(contacts, unresolved=bool(doubts))
     if symptomatic and priority is Priority.C:
         doubts.append("symptomatic_side_without_contact")
     tau = contact_threshold(cisternogram.resolution_mm, config.grades)
+    grade, chances, schemes = _side_grade(contacts, config)
     return SideReport(
         status="measured",
         reason="",
@@ -69,7 +65,7 @@ def measure_side(
         contacts=contacts,
         grade=grade,
         grade_probabilities=chances,
-        schemes=schemes_of(grade, grooved=_grooved(heaviest, config)),
+        schemes=schemes,
         pattern=pattern_of(contacts, traced.vessels, tau, config.pattern),
         offender=_offender(contacts),
         priority=priority,
@@ -78,6 +74,17 @@ def measure_side(
         flag_reasons=tuple(doubts),
         side_measures=side_measures(traced, contacts, cisternogram, config),
     )
+
+
+def _side_grade(
+    contacts: tuple[Contact, ...], config: MeasureConfig
+) -> tuple[Grade, dict[Grade, float], Schemes]:
+    """Return grade, probabilities and schemes of the heaviest vessel; none where there is none."""
+    if not contacts:
+        return Grade.NONE, {g: float(g is Grade.NONE) for g in Grade}, schemes_of(Grade.NONE)
+    heaviest = contacts[0]
+    schemes = schemes_of(heaviest.grade, grooved=_grooved(heaviest, config))
+    return heaviest.grade, heaviest.grade_probabilities, schemes
 
 
 def priority_of(contacts: tuple[Contact, ...], *, unresolved: bool) -> Priority:
@@ -110,9 +117,7 @@ def _offender(contacts: tuple[Contact, ...]) -> str | None:
     return touching[0].vessel_id if touching else None
 
 
-def _grooved(contact: Contact | None, config: MeasureConfig) -> bool:
-    if contact is None:
-        return False
+def _grooved(contact: Contact, config: MeasureConfig) -> bool:
     ratio, dent = contact.nerve_area_ratio.value, contact.pons_indentation_mm.value
     thin = ratio is not None and ratio <= config.grades.nerve_area_ratio
     return thin or (dent is not None and dent >= config.grades.pons_indentation_mm)

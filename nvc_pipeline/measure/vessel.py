@@ -85,51 +85,69 @@ def _contact(
     if value > config.report_vessels_within_mm:
         return None
     sd = total_sd(gaps[1:], config.interval)
-    tau = contact_threshold(volume.resolution_mm, config.grades)
-    on_vessel = profile.on_vessel[rows, at]
-    ground = profile.on_nerve[rows, at]
-    axis = profile.vessel.points[rows, on_vessel]
+    ground = profile.on_nerve[0, at[0]]
+    on_vessel = profile.on_vessel[0, at[0]]
+    axis = profile.vessel.points[0, on_vessel]
     s = float(profile.arc[at[0]])
-    effects = deformation(refined, path, s, ground[0], parameters, config)
+    effects = deformation(refined, path, s, ground, parameters, config)
+    tau = contact_threshold(volume.resolution_mm, config.grades)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
-    radius = np.take_along_axis(profile.vessel.radius, profile.on_vessel, axis=1)
-    nerve_radius = _nerve_radius(refined, profile, parameters)
-    width, ratio = calibre(
-        profile.vessel.radius[rows, on_vessel],
-        float(nerve_radius[0, at[0]]) if np.isfinite(nerve_radius[0, at[0]]) else None,
-        float(volume.resolution_mm.max()),
-        config,
-    )
-    along = np.broadcast_to(nerve_tangent(path, s), (len(rows), 3))
-    half = max(1, round(1.0 / refined.tube(0).step))
-    arrow = axis - ground
-    zones = _zones(traced, profile.arc[at[1:]], config)
+    touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
     return Contact(
         vessel_id=vessel.vessel_id,
         vessel_class=vessel.vessel_class,
         class_probability=vessel.class_probability,
         gap_mm=normal_measure(value, sd),
-        nearest_on_nerve_lps_mm=_point(ground[0]),
-        nearest_on_vessel_lps_mm=_point(axis[0] - _unit(arrow[0]) * radius[0, at[0]]),
+        nearest_on_nerve_lps_mm=_point(ground),
+        nearest_on_vessel_lps_mm=_point(
+            axis - _unit(axis - ground) * float(profile.vessel.radius[0, on_vessel])
+        ),
         arc_length_mm=_arc(traced, s, profile.arc[at[1:]], config),
         zone=zone_of(s, config.zones, porus_arc(traced)),
-        zone_probabilities=zones,
+        zone_probabilities=_zones(traced, profile.arc[at[1:]], config),
         grade=grade,
         grade_probabilities=probabilities,
-        contact_length_mm=contact_length(profile, tau, config),
-        contact_area_mm2=contact_area(profile, nerve_radius, radius, tau, config),
         nerve_indentation_mm=effects.nerve_indentation.measure,
         pons_indentation_mm=effects.pons.measure,
         nerve_area_ratio=effects.area_ratio.measure,
         nerve_flattening=effects.flattening.measure,
         deviation_mm=effects.deviation.measure,
-        vessel_diameter_mm=width,
-        diameter_ratio=ratio,
-        crossing_angle_deg=crossing_angle(
+        **touch,
+    )
+
+
+def _touch(
+    refined: Refined,
+    profile: Profile,
+    path: NervePath,
+    parameters: FloatArray,
+    resolution_mm: float,
+    tau: float,
+    config: MeasureConfig,
+) -> dict[str, Measure]:
+    """Return length, area, calibre, angle and direction of the contact under their field names."""
+    rows = np.arange(len(parameters))
+    at = profile.nearest()
+    on_vessel = profile.on_vessel[rows, at]
+    vessel_radius = np.take_along_axis(profile.vessel.radius, profile.on_vessel, axis=1)
+    nerve_radius = _nerve_radius(refined, profile, parameters)
+    own = float(nerve_radius[0, at[0]])
+    width, ratio = calibre(
+        profile.vessel.radius[rows, on_vessel], own if np.isfinite(own) else None, resolution_mm, config
+    )
+    along = np.broadcast_to(nerve_tangent(path, float(profile.arc[at[0]])), (len(rows), 3))
+    half = max(1, round(1.0 / refined.tube(0).step))
+    arrow = profile.vessel.points[rows, on_vessel] - profile.on_nerve[rows, at]
+    return {
+        "contact_length_mm": contact_length(profile, tau, config),
+        "contact_area_mm2": contact_area(profile, nerve_radius, vessel_radius, tau, config),
+        "vessel_diameter_mm": width,
+        "diameter_ratio": ratio,
+        "crossing_angle_deg": crossing_angle(
             along, tangents_near(profile.vessel.points, on_vessel, half), config
         ),
-        direction_clock_deg=clock(arrow, config),
-    )
+        "direction_clock_deg": clock(arrow, config),
+    }
 
 
 def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) -> FloatArray:

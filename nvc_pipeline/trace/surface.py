@@ -54,8 +54,8 @@ class SceneFit:
     """The fitted scene.
 
     ``parameters`` (P,) and ``covariance`` (P, P) in the order of :class:`Scene`; brightness is
-    in units of ``fluid``, lengths in mm. ``noise`` is the residual's standard deviation in
-    units of fluid; ``contrast_to_noise`` that of the first tube's fluid contrast;
+    in units of ``fluid``, lengths in mm. ``noise`` is the residual's robust standard deviation in
+    units of fluid and ``misfit`` the plain one over it (1 where the model explains the voxels);
     ``resolved`` tells whether intervals from it may be believed, else ``reason`` why not.
     """
 
@@ -76,10 +76,6 @@ class SceneFit:
     def brightness(self, part: int) -> float:
         """Return the brightness of one part, in units of fluid."""
         return float(self.parameters[4 + part])
-
-    def contrast_to_noise(self, part: int) -> float:
-        """Return (fluid - part) / noise."""
-        return (float(self.parameters[0]) - self.brightness(part)) / max(self.noise, 1e-9)
 
     def draws(self, count: int, seed: int, scale: float = 1.0) -> FloatArray:
         """Return ``count`` parameter sets from the estimate's normal distribution, (count, P).

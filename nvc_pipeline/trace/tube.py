@@ -135,12 +135,6 @@ class Tube:
             bent = np.zeros((*radius.shape, 2))
         return Placed(points, radius, bent)
 
-    def radius_towards(self, placed: Placed, index: FloatArray, unit: FloatArray) -> FloatArray:
-        """Return the radius at axis points ``index`` in the directions ``unit`` (N, 3), mm."""
-        cosine, sine = self._double_angle(index, unit)
-        bend = placed.flattening[..., index, 0] * cosine + placed.flattening[..., index, 1] * sine
-        return np.asarray(placed.radius[..., index] * (1.0 + bend))
-
     def _double_angle(self, index: FloatArray, unit: FloatArray) -> tuple[FloatArray, FloatArray]:
         x = np.sum(unit * self.first[index], axis=-1)
         y = np.sum(unit * self.second[index], axis=-1)
@@ -160,12 +154,6 @@ class Tube:
         inside = np.where((index == len(step) - 1) & (inside > 0), 0.0, inside)
         foot = placed.points[index] + inside[:, None] * unit[index]
         return index, inside / step[index], voxels - foot
-
-    def beyond_end(self, placed: Placed, voxels: FloatArray, margin_mm: float) -> FloatArray:
-        """Tell which voxels have their nearest axis point within ``margin_mm`` of an end."""
-        _, index = cKDTree(placed.points).query(voxels)
-        rim = int(np.ceil(margin_mm / self.step))
-        return np.asarray((index < rim) | (index >= len(placed.points) - rim))
 
     def fraction(
         self, p: FloatArray, voxels: FloatArray, sigma: float
