@@ -117,7 +117,7 @@ def _along_sheet(
     return (
         path.arc[attached],
         np.take_along_axis(signed, best, axis=1),
-        np.take_along_axis(index, best, axis=1),
+        index[np.arange(rows)[:, None], best],
         np.take_along_axis(ground, best[..., None], axis=1),
         np.zeros(m, dtype=bool),
     )
