@@ -16,6 +16,18 @@ from numba import njit
 Float32 = npt.NDArray[np.float32]
 
 
+def _elliptic(x: float, y: float, z: float, u: Any, t: Any, sa: float, sb: float, half: float) -> float:
+    """Distance of an offset from the axis to an elliptic section; ``half`` is half the piece's length."""
+    w0, w1, w2 = t[1] * u[2] - t[2] * u[1], t[2] * u[0] - t[0] * u[2], t[0] * u[1] - t[1] * u[0]
+    pu = x * u[0] + y * u[1] + z * u[2]
+    pw = x * w0 + y * w1 + z * w2
+    pt = abs(x * t[0] + y * t[1] + z * t[2])
+    q0 = np.sqrt((pu / sa) ** 2 + (pw / sb) ** 2) + 1e-9
+    q1 = np.sqrt((pu / (sa * sa)) ** 2 + (pw / (sb * sb)) ** 2) + 1e-9
+    v = q0 * (q0 - 1.0) / q1 if q0 > 0.2 else (q0 - 1.0) * min(sa, sb)
+    return max(v, pt - half) if pt > half else v
+
+
 def _tube_distance(
     distance: Any,
     owner: Any,
@@ -30,50 +42,40 @@ def _tube_distance(
     reach: float,
 ) -> None:
     """Lower ``distance`` to that of one tube of elliptic section; ``owner`` notes the tube."""
-    ni, nj, nk = distance.shape
-    spacing = np.empty(3)
-    for q in range(3):
-        spacing[q] = 1.0 / np.sqrt(inverse[q, 0] ** 2 + inverse[q, 1] ** 2 + inverse[q, 2] ** 2)
+    spacing = 1.0 / np.sqrt(np.sum(inverse * inverse, axis=1))
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    shape = (ni, nj, nk)
     for n in range(points.shape[0] - 1):
         p, d = points[n], points[n + 1] - points[n]
         length2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + 1e-12
         length = np.sqrt(length2)
-        t0, t1, t2 = d[0] / length, d[1] / length, d[2] / length
-        u0, u1, u2 = u[n, 0], u[n, 1], u[n, 2]
-        w0, w1, w2 = t1 * u2 - t2 * u1, t2 * u0 - t0 * u2, t0 * u1 - t1 * u0
+        t = d / length
         big = max(a[n], b[n]) + reach + 0.5 * length
         for q in range(3):
             c = 0.0
             for r in range(3):
                 c += inverse[q, r] * (p[r] + 0.5 * d[r] - origin[r])
             low[q] = max(int(np.floor(c - big / spacing[q])), 0)
-            high[q] = min(int(np.ceil(c + big / spacing[q])) + 1, shape[q])
+            high[q] = min(int(np.ceil(c + big / spacing[q])) + 1, distance.shape[q])
         for i in range(low[0], high[0]):
             for j in range(low[1], high[1]):
                 for k in range(low[2], high[2]):
                     x = origin[0] + i * steps[0, 0] + j * steps[1, 0] + k * steps[2, 0] - p[0]
                     y = origin[1] + i * steps[0, 1] + j * steps[1, 1] + k * steps[2, 1] - p[1]
                     z = origin[2] + i * steps[0, 2] + j * steps[1, 2] + k * steps[2, 2] - p[2]
-                    f = (x * d[0] + y * d[1] + z * d[2]) / length2
-                    f = min(max(f, 0.0), 1.0)
+                    f = min(max((x * d[0] + y * d[1] + z * d[2]) / length2, 0.0), 1.0)
                     x, y, z = x - f * d[0], y - f * d[1], z - f * d[2]
                     sa = a[n] + f * (a[n + 1] - a[n])
                     sb = b[n] + f * (b[n + 1] - b[n])
                     if abs(sa - sb) < 1e-3 * sa:
                         v = np.sqrt(x * x + y * y + z * z) - sa
                     else:
-                        pu = x * u0 + y * u1 + z * u2
-                        pw = x * w0 + y * w1 + z * w2
-                        pt = x * t0 + y * t1 + z * t2
-                        q0 = np.sqrt((pu / sa) ** 2 + (pw / sb) ** 2) + 1e-9
-                        q1 = np.sqrt((pu / (sa * sa)) ** 2 + (pw / (sb * sb)) ** 2) + 1e-9
-                        v = q0 * (q0 - 1.0) / q1 if q0 > 0.2 else (q0 - 1.0) * min(sa, sb)
-                        v = max(v, abs(pt) - 0.5 * length) if abs(pt) > 0.5 * length else v
+                        v = elliptic(x, y, z, u[n], t, sa, sb, 0.5 * length)
                     if v < distance[i, j, k]:
                         distance[i, j, k] = v
                         owner[i, j, k] = index
+
+
+elliptic = njit(cache=True)(_elliptic)
 
 
 def _mix(value: Any, weight: Any, distance: Any, owner: Any, signal: Any, half_width: float) -> None:
@@ -110,6 +112,73 @@ def _classify(layers: Any, cells: Any, margin: float) -> None:
                 cells[i, j, k] = found
 
 
+def _stem_distance(x: float, y: float, z: float, table: Any, z_low: float, z_step: float) -> float:
+    """Distance to the brainstem's tabulated surface to first order; y from the axis."""
+    nt = table.shape[1]
+    rho = np.sqrt(x * x + y * y)
+    col = (np.arctan2(x, -y) + np.pi) / (2 * np.pi) * nt
+    row = min(max((z - z_low) / z_step, 1.0), table.shape[0] - 3.0)
+    m, n = int(row), int(col)
+    fr, fc = row - m, col - n
+    n0, n1 = n % nt, (n + 1) % nt
+    low = (1 - fc) * table[m, n0] + fc * table[m, n1]
+    r = (1 - fr) * low + fr * ((1 - fc) * table[m + 1, n0] + fc * table[m + 1, n1])
+    slope_t = (table[m, (n + 2) % nt] - table[m, (n - 1) % nt]) / (3 * 2 * np.pi / nt * rho)
+    slope_z = (table[m + 2, n0] - table[m - 1, n0]) / (3 * z_step)
+    return (rho - r) / np.sqrt(1 + slope_t * slope_t + slope_z * slope_z)
+
+
+def _sulcus(depth: float, phase: float, folia: Any) -> float:
+    """Distance into the nearest sulcus (positive: fluid); sulci narrow with depth."""
+    wide = folia[2] * (1.0 + depth / folia[1])
+    if wide <= 0.0:
+        return -1e3
+    turn = phase / folia[0]
+    return wide - abs(turn - np.floor(turn) - 0.5) * folia[0]
+
+
+def _mix_layers(
+    layers: Any,
+    cortex: Any,
+    phase: Any,
+    a: int,
+    b: int,
+    c: int,
+    fx: float,
+    fy: float,
+    fz: float,
+    x: float,
+    y: float,
+    z: float,
+    folia: Any,
+    half_width: float,
+    table: Any,
+    table_z0: float,
+    table_dz: float,
+    signal: Any,
+    is_brain: Any,
+) -> Any:
+    """Return (value, weight, share of brain) of one voxel in coarse cell (a, b, c); y from the axis."""
+    value, weight, brain, rest = 0.0, 0.0, 0.0, 1.0
+    for layer in range(layers.shape[0]):
+        d = _trilinear(layers[layer], a, b, c, fx, fy, fz)
+        if layer == 0 and abs(d) < 0.8:
+            d = stem_distance(x, y, z, table, table_z0, table_dz)
+        if layer == 2 and d < half_width:
+            depth = _trilinear(cortex, a, b, c, fx, fy, fz)
+            turn = _trilinear(phase, a, b, c, fx, fy, fz)
+            d = max(d, sulcus(depth, turn, folia))
+        if d < half_width:
+            f = min(max(0.5 - 0.5 * d / half_width, 0.0), 1.0) * rest
+            value += f * signal[layer]
+            weight += f
+            brain += f * is_brain[layer]
+            rest -= f
+            if rest < 1e-4:
+                break
+    return value, weight, brain
+
+
 def _background(
     value: Any,
     weight: Any,
@@ -137,8 +206,7 @@ def _background(
     depth, half width) of the sulci that are cut into layer 2.
     """
     ni, nj, nk = value.shape
-    n_layers, fi, fj, fk = layers.shape
-    nt = table.shape[1]
+    fi, fj, fk = layers.shape[1:]
     for i in range(ni):
         for j in range(nj):
             for k in range(nk):
@@ -157,37 +225,28 @@ def _background(
                     weight[i, j, k] = 1.0
                     brain[i, j, k] = is_brain[cell]
                     continue
-                rest = 1.0
-                for layer in range(n_layers):
-                    d = _trilinear(layers[layer], a, b, c, gx - a, gy - b, gz - c)
-                    if layer == 0 and abs(d) < 0.8:
-                        rho = np.sqrt(x * x + (y - axis_y) ** 2)
-                        col = (np.arctan2(x, axis_y - y) + np.pi) / (2 * np.pi) * nt
-                        row = min(max((z - table_z0) / table_dz, 1.0), table.shape[0] - 3.0)
-                        m, n = int(row), int(col)
-                        fr, fc = row - m, col - n
-                        n0, n1 = n % nt, (n + 1) % nt
-                        r = (1 - fr) * ((1 - fc) * table[m, n0] + fc * table[m, n1]) + fr * (
-                            (1 - fc) * table[m + 1, n0] + fc * table[m + 1, n1]
-                        )
-                        et = (table[m, (n + 2) % nt] - table[m, (n - 1) % nt]) / (3 * 2 * np.pi / nt * rho)
-                        ez = (table[m + 2, n0] - table[m - 1, n0]) / (3 * table_dz)
-                        d = (rho - r) / np.sqrt(1 + et * et + ez * ez)
-                    if layer == 2 and d < half_width:
-                        depth = _trilinear(cortex, a, b, c, gx - a, gy - b, gz - c)
-                        wide = folia[2] * (1.0 + depth / folia[1])
-                        if wide > 0.0:
-                            turn = _trilinear(phase, a, b, c, gx - a, gy - b, gz - c) / folia[0]
-                            away = abs(turn - np.floor(turn) - 0.5) * folia[0]
-                            d = max(d, wide - away)
-                    if d < half_width:
-                        f = min(max(0.5 - 0.5 * d / half_width, 0.0), 1.0) * rest
-                        value[i, j, k] += f * signal[layer]
-                        weight[i, j, k] += f
-                        brain[i, j, k] += f * is_brain[layer]
-                        rest -= f
-                        if rest < 1e-4:
-                            break
+                v, w, t = mix_layers(
+                    layers,
+                    cortex,
+                    phase,
+                    a,
+                    b,
+                    c,
+                    gx - a,
+                    gy - b,
+                    gz - c,
+                    x,
+                    y - axis_y,
+                    z,
+                    folia,
+                    half_width,
+                    table,
+                    table_z0,
+                    table_dz,
+                    signal,
+                    is_brain,
+                )
+                value[i, j, k], weight[i, j, k], brain[i, j, k] = v, w, t
 
 
 def _trilinear_plain(field: Any, a: int, b: int, c: int, fx: float, fy: float, fz: float) -> Any:
@@ -202,6 +261,9 @@ def _trilinear_plain(field: Any, a: int, b: int, c: int, fx: float, fy: float, f
 
 _trilinear = njit(cache=True)(_trilinear_plain)
 classify = njit(cache=True)(_classify)
+stem_distance = njit(cache=True)(_stem_distance)
+sulcus = njit(cache=True)(_sulcus)
+mix_layers = njit(cache=True)(_mix_layers)
 
 
 def _ellipsoid_distance(points: Any, centre: Any, axes: Any) -> Any:

@@ -6,6 +6,7 @@ is inside. Distances are exact near the surfaces to first order, which is all a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,8 +144,37 @@ def draw_surroundings(
     def vary(mean: float, sd: float) -> float:
         return float(mean + spread * sd * np.clip(rng.standard_normal(), -2.2, 2.2))
 
+    base = _bones(rng, vary)
+    offset, fluid, canals = {}, [], []
+    cerebellum: list[Ellipsoid] = []
+    peduncles: list[Ellipsoid] = []
+    for side, course in courses.items():
+        face = base.bone_y(course.porus[0:1], course.porus[2:3])[0]
+        offset[side] = float(course.porus[1] - face)
+        canals.append(_canal(rng, course))
+        fluid += _labyrinth(course, rng, spread)
+        hemisphere, white = _hemisphere(vary, side.sign_x)
+        cerebellum.append(hemisphere)
+        peduncles += white
+    cerebellum.append(Ellipsoid(np.array([0.0, 42.0, 2.0]), np.array([12.0, vary(20, 1), 24.0])))
+    ventricle = [Ellipsoid(np.array([0.0, vary(22.5, 1), 3.0]), np.array([vary(7, 1), vary(5.5, 1), 13.0]))]
+    return Surroundings(
+        **{
+            **base.__dict__,
+            "bone_offset": offset,
+            "cerebellum": tuple(cerebellum),
+            "peduncles": tuple(peduncles),
+            "ventricle": tuple(ventricle),
+            "fluid": tuple(fluid),
+            "canals": tuple(canals),
+        }
+    )
+
+
+def _bones(rng: np.random.Generator, vary: Callable[[float, float], float]) -> Surroundings:
+    """Bone, fossae, marrow and head, before canals and cerebellum are fitted in."""
     bends = ((vary(0.42, 0.05), vary(5.0, 1.0), 2.5), (vary(0.75, 0.1), vary(27.0, 1.5), 2.0))
-    base = Surroundings(
+    return Surroundings(
         bone_front=vary(-6.5, 1.3),
         bone_bends=bends,
         bone_tilt=vary(-0.12, 0.06),
@@ -168,42 +198,20 @@ def draw_surroundings(
         head=Ellipsoid(np.array([0.0, -6.0, 0.0]), np.array([vary(76, 2), vary(95, 3), 125.0])),
         skull_outer=Ellipsoid(np.array([0.0, -6.0, 0.0]), np.array([vary(69, 1.5), vary(87, 2), 115.0])),
     )
-    offset, fluid, canals = {}, [], []
-    parts: dict[str, list[Ellipsoid]] = {"cerebellum": [], "peduncles": []}
-    for side, course in courses.items():
-        face = base.bone_y(course.porus[0:1], course.porus[2:3])[0]
-        offset[side] = float(course.porus[1] - face)
-        canals.append(_canal(rng, course))
-        fluid += _labyrinth(course, rng, spread)
-        s = side.sign_x
-        parts["cerebellum"].append(
-            Ellipsoid(
-                np.array([s * vary(25, 1), vary(37, 1.5), vary(-4, 2)]),
-                np.array([vary(28, 1), vary(26.5, 1), vary(27, 2)]),
-            )
-        )
-        parts["peduncles"].append(
-            Ellipsoid(
-                np.array([s * vary(18, 0.8), vary(17.5, 1), vary(-2.5, 1)]),
-                np.array([vary(5, 0.6), vary(3.3, 0.5), vary(3.2, 0.5)]),
-            )
-        )
-        parts["peduncles"].append(
-            Ellipsoid(np.array([s * 17.0, vary(21, 1), vary(10, 1)]), np.array([9.0, 10.0, 7.5]))
-        )
-    parts["cerebellum"].append(Ellipsoid(np.array([0.0, 42.0, 2.0]), np.array([12.0, vary(20, 1), 24.0])))
-    ventricle = [Ellipsoid(np.array([0.0, vary(22.5, 1), 3.0]), np.array([vary(7, 1), vary(5.5, 1), 13.0]))]
-    return Surroundings(
-        **{
-            **base.__dict__,
-            "bone_offset": offset,
-            "cerebellum": tuple(parts["cerebellum"]),
-            "peduncles": tuple(parts["peduncles"]),
-            "ventricle": tuple(ventricle),
-            "fluid": tuple(fluid),
-            "canals": tuple(canals),
-        }
+
+
+def _hemisphere(vary: Callable[[float, float], float], s: int) -> tuple[Ellipsoid, list[Ellipsoid]]:
+    """One cerebellar hemisphere, and its flocculus and peduncle."""
+    hemisphere = Ellipsoid(
+        np.array([s * vary(25, 1), vary(37, 1.5), vary(-4, 2)]),
+        np.array([vary(28, 1), vary(26.5, 1), vary(27, 2)]),
     )
+    flocculus = Ellipsoid(
+        np.array([s * vary(18, 0.8), vary(17.5, 1), vary(-2.5, 1)]),
+        np.array([vary(5, 0.6), vary(3.3, 0.5), vary(3.2, 0.5)]),
+    )
+    peduncle = Ellipsoid(np.array([s * 17.0, vary(21, 1), vary(10, 1)]), np.array([9.0, 10.0, 7.5]))
+    return hemisphere, [flocculus, peduncle]
 
 
 def _marrow(rng: np.random.Generator) -> tuple[Ellipsoid, ...]:
