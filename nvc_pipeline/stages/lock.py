@@ -17,6 +17,8 @@ from nvc_pipeline.store.atomic import output_errors
 def output_lock(out: Path) -> Iterator[None]:
     """Hold ``OUT/.lock`` for the block; a lock left by a dead process of this host is taken over.
 
+    Half-written files that a killed run left are removed.
+
     Raises
     ------
     UsageError
@@ -43,9 +45,18 @@ def output_lock(out: Path) -> Iterator[None]:
                     remedy="wait for it",
                 )
     try:
+        _sweep(out)
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _sweep(out: Path) -> None:
+    """Take away what a killed run had half written; nobody else writes here while the lock is held."""
+    for folder in (out, out / ".stages"):
+        for left in folder.glob(".partial-*"):
+            if left.is_file():
+                left.unlink()
 
 
 def _take(path: Path) -> bool:

@@ -43,3 +43,12 @@ def test_another_machines_lock_is_respected(tmp_path) -> None:
     (tmp_path / ".lock").write_text(json.dumps(["another-host", 1, "1"]))
     with pytest.raises(UsageError, match="another-host"), output_lock(tmp_path):
         pass
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path) -> None:
+    (tmp_path / ".stages").mkdir()
+    for name in (".partial-1-case.json", ".stages/.partial-1-ingest.json", "kept.json"):
+        (tmp_path / name).write_text("half")
+    with output_lock(tmp_path):
+        pass
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [".stages", "kept.json"]
