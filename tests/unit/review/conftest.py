@@ -60,7 +60,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield f"postgresql://nvc@/postgres?host={folder}"
     finally:
-        run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        stop = [*user, tools / "pg_ctl", "-D", data, "-m", "immediate", "-t", "50", "stop"]
+        subprocess.run([*map(str, stop)], check=False, capture_output=True, timeout=60)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
