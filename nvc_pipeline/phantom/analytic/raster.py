@@ -16,7 +16,7 @@ from numba import njit
 Float32 = npt.NDArray[np.float32]
 
 
-def _elliptic(x: float, y: float, z: float, u: Any, t: Any, sa: float, sb: float, half: float) -> float:
+def _elliptic(x: float, y: float, z: float, u: Any, t: Any, sa: float, sb: float, half: float) -> Any:
     """Distance of an offset from the axis to an elliptic section; ``half`` is half the piece's length."""
     w0, w1, w2 = t[1] * u[2] - t[2] * u[1], t[2] * u[0] - t[0] * u[2], t[0] * u[1] - t[1] * u[0]
     pu = x * u[0] + y * u[1] + z * u[2]
@@ -112,7 +112,7 @@ def _classify(layers: Any, cells: Any, margin: float) -> None:
                 cells[i, j, k] = found
 
 
-def _stem_distance(x: float, y: float, z: float, table: Any, z_low: float, z_step: float) -> float:
+def _stem_distance(x: float, y: float, z: float, table: Any, z_low: float, z_step: float) -> Any:
     """Distance to the brainstem's tabulated surface to first order; y from the axis."""
     nt = table.shape[1]
     rho = np.sqrt(x * x + y * y)
@@ -128,7 +128,7 @@ def _stem_distance(x: float, y: float, z: float, table: Any, z_low: float, z_ste
     return (rho - r) / np.sqrt(1 + slope_t * slope_t + slope_z * slope_z)
 
 
-def _sulcus(depth: float, phase: float, folia: Any) -> float:
+def _sulcus(depth: float, phase: float, folia: Any) -> Any:
     """Distance into the nearest sulcus (positive: fluid); sulci narrow with depth."""
     wide = folia[2] * (1.0 + depth / folia[1])
     if wide <= 0.0:
@@ -139,40 +139,33 @@ def _sulcus(depth: float, phase: float, folia: Any) -> float:
 
 def _mix_layers(
     layers: Any,
-    cortex: Any,
-    phase: Any,
-    a: int,
-    b: int,
-    c: int,
-    fx: float,
-    fy: float,
-    fz: float,
-    x: float,
-    y: float,
-    z: float,
+    folds: Any,
+    cell: Any,
+    inside: Any,
+    at: Any,
     folia: Any,
     half_width: float,
     table: Any,
-    table_z0: float,
-    table_dz: float,
-    signal: Any,
-    is_brain: Any,
+    frame: Any,
+    tissue: Any,
 ) -> Any:
-    """Return (value, weight, share of brain) of one voxel in coarse cell (a, b, c); y from the axis."""
+    """Return (value, weight, share of brain) of one voxel at ``at``, ``inside`` (fractions) a coarse cell."""
+    a, b, c = cell
+    fx, fy, fz = inside
     value, weight, brain, rest = 0.0, 0.0, 0.0, 1.0
     for layer in range(layers.shape[0]):
         d = _trilinear(layers[layer], a, b, c, fx, fy, fz)
         if layer == 0 and abs(d) < 0.8:
-            d = stem_distance(x, y, z, table, table_z0, table_dz)
+            d = stem_distance(at[0], at[1] - frame[2], at[2], table, frame[0], frame[1])
         if layer == 2 and d < half_width:
-            depth = _trilinear(cortex, a, b, c, fx, fy, fz)
-            turn = _trilinear(phase, a, b, c, fx, fy, fz)
+            depth = _trilinear(folds[0], a, b, c, fx, fy, fz)
+            turn = _trilinear(folds[1], a, b, c, fx, fy, fz)
             d = max(d, sulcus(depth, turn, folia))
         if d < half_width:
             f = min(max(0.5 - 0.5 * d / half_width, 0.0), 1.0) * rest
-            value += f * signal[layer]
+            value += f * tissue[0, layer]
             weight += f
-            brain += f * is_brain[layer]
+            brain += f * tissue[1, layer]
             rest -= f
             if rest < 1e-4:
                 break
@@ -185,25 +178,22 @@ def _background(
     brain: Any,
     origin: Any,
     steps: Any,
-    field_origin: Any,
-    field_step: float,
+    grid: Any,
     layers: Any,
     cells: Any,
-    cortex: Any,
-    phase: Any,
+    folds: Any,
     folia: Any,
     half_width: float,
     table: Any,
-    table_z0: float,
-    table_dz: float,
-    axis_y: float,
-    signal: Any,
-    is_brain: Any,
+    frame: Any,
+    tissue: Any,
 ) -> None:
     """Mix the large structures, first layer on top, by interpolating their coarse distance fields.
 
-    Layer 0, the brainstem, is evaluated from its table where it is near. ``folia`` is (pitch,
-    depth, half width) of the sulci that are cut into layer 2.
+    ``grid`` is the fields' origin and step; ``folds`` (2, I, J, K) cortex and phase; ``folia``
+    (pitch, depth, half width) of the sulci cut into layer 2; ``frame`` (first z, z step, axis y) of the
+    brainstem's table, which layer 0 is evaluated from where it is near; ``tissue`` (2, L) signal
+    and whether it is brain.
     """
     ni, nj, nk = value.shape
     fi, fj, fk = layers.shape[1:]
@@ -213,40 +203,22 @@ def _background(
                 x = origin[0] + i * steps[0, 0] + j * steps[1, 0] + k * steps[2, 0]
                 y = origin[1] + i * steps[0, 1] + j * steps[1, 1] + k * steps[2, 1]
                 z = origin[2] + i * steps[0, 2] + j * steps[1, 2] + k * steps[2, 2]
-                gx = min(max((x - field_origin[0]) / field_step, 0.0), fi - 1.001)
-                gy = min(max((y - field_origin[1]) / field_step, 0.0), fj - 1.001)
-                gz = min(max((z - field_origin[2]) / field_step, 0.0), fk - 1.001)
+                gx = min(max((x - grid[0]) / grid[3], 0.0), fi - 1.001)
+                gy = min(max((y - grid[1]) / grid[3], 0.0), fj - 1.001)
+                gz = min(max((z - grid[2]) / grid[3], 0.0), fk - 1.001)
                 a, b, c = int(gx), int(gy), int(gz)
                 cell = cells[a, b, c]
                 if cell == -2:
                     continue
-                if cell >= 0 and (cell != 2 or cortex[a, b, c] < -folia[1]):
-                    value[i, j, k] = signal[cell]
+                if cell >= 0 and (cell != 2 or folds[0, a, b, c] < -folia[1]):
+                    value[i, j, k] = tissue[0, cell]
                     weight[i, j, k] = 1.0
-                    brain[i, j, k] = is_brain[cell]
+                    brain[i, j, k] = tissue[1, cell]
                     continue
-                v, w, t = mix_layers(
-                    layers,
-                    cortex,
-                    phase,
-                    a,
-                    b,
-                    c,
-                    gx - a,
-                    gy - b,
-                    gz - c,
-                    x,
-                    y - axis_y,
-                    z,
-                    folia,
-                    half_width,
-                    table,
-                    table_z0,
-                    table_dz,
-                    signal,
-                    is_brain,
+                inside, at = (gx - a, gy - b, gz - c), (x, y, z)
+                value[i, j, k], weight[i, j, k], brain[i, j, k] = mix_layers(
+                    layers, folds, (a, b, c), inside, at, folia, half_width, table, frame, tissue
                 )
-                value[i, j, k], weight[i, j, k], brain[i, j, k] = v, w, t
 
 
 def _trilinear_plain(field: Any, a: int, b: int, c: int, fx: float, fy: float, fz: float) -> Any:

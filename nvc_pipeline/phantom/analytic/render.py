@@ -28,16 +28,15 @@ class Fields:
     """Distance fields of the large structures on one coarse grid of the anatomy frame.
 
     ``layers`` (L, I, J, K) are, from the top: brainstem, air, hindbrain, temporal lobes, soft
-    tissue, bone. ``cells`` says which layer fills a whole cell. ``cortex`` and ``phase`` place
-    the sulci.
+    tissue, bone. ``cells`` says which layer fills a whole cell. ``folds`` (2, I, J, K),
+    distance to the folded cortex and phase, places the sulci.
     """
 
     origin: FloatArray
     step: float
     layers: Float32
     cells: npt.NDArray[np.int8]
-    cortex: Float32
-    phase: Float32
+    folds: Float32
     folia: FloatArray
 
 
@@ -60,7 +59,7 @@ def make_fields(scene: Scene, low: FloatArray, high: FloatArray) -> Fields:
     n = np.ceil((high - low) / step).astype(int) + 2
     axes = [low[q] + step * np.arange(n[q]) for q in range(3)]
     layers = np.empty((6, *n), np.float32)
-    cortex, phase = (np.empty(tuple(n), np.float32) for _ in range(2))
+    folds = np.empty((2, *n), np.float32)
     y, z = axes[1][:, None], axes[2][None, :]
     for i, x in enumerate(axes[0]):
         points = np.stack(np.broadcast_arrays(x, y, z), axis=-1)
@@ -69,16 +68,16 @@ def make_fields(scene: Scene, low: FloatArray, high: FloatArray) -> Fields:
         rho, theta, z_at = scene.surface.polar(points)
         layers[0, i] = rho - scene.surface.radius(theta, z_at)
         layers[1, i] = -around.head.distance(points)
-        layers[2, i], cortex[i] = around.hindbrain(points, bone)
+        layers[2, i], folds[0, i] = around.hindbrain(points, bone)
         layers[3, i] = fossa + 1.5
         layers[4, i] = np.maximum(around.soft_tissue(points), 1.5 - fossa)
         layers[5, i] = np.maximum(bone, -fossa)
-        phase[i] = around.phase(points)
+        folds[1, i] = around.phase(points)
     _carve(scene, low, step, layers)
     cells = np.full(tuple(n), -1, np.int8)
     raster.classify(layers, cells, 0.9 * step)
     folia = np.array([around.folia.pitch, around.folia.depth, around.folia.half_width])
-    return Fields(low, step, layers, cells, cortex, phase, folia)
+    return Fields(low, step, layers, cells, folds, folia)
 
 
 def _carve(scene: Scene, origin: FloatArray, step: float, layers: Float32) -> None:
@@ -177,22 +176,21 @@ def paint_object(
         brain,
         painter.origin,
         painter.steps,
-        fields.origin,
-        fields.step,
+        np.array([*fields.origin, fields.step]),
         fields.layers,
         fields.cells,
-        fields.cortex,
-        fields.phase,
+        fields.folds,
         fields.folia,
         painter.half_width,
         scene.surface.table,
-        brainstem.Z_LOW_MM,
-        brainstem.Z_STEP_MM,
-        brainstem.AXIS_Y_MM,
+        np.array([brainstem.Z_LOW_MM, brainstem.Z_STEP_MM, brainstem.AXIS_Y_MM]),
         np.array(
-            [contrast.stem, 0.0, contrast.brain, contrast.brain, contrast.soft, contrast.bone], np.float32
+            [
+                [contrast.stem, 0.0, contrast.brain, contrast.brain, contrast.soft, contrast.bone],
+                [1.0, 0.0, 1.0, 1.0, 1.0, 0.0],
+            ],
+            np.float32,
         ),
-        np.array([1.0, 0.0, 1.0, 1.0, 1.0, 0.0], np.float32),
     )
     _paint_tubes(scene, painter, value, weight, contrast)
     raster.finish(value, weight, brain, contrast.csf, shading.void, shading.texture, shading.bias)
