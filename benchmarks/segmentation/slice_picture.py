@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> None:
     sides = segment(volume, None, bundle, config)
     places = place_sides(volume, None, bundle, config)
     middle = volume.shape[2] // 2
+    plane = volume.affine @ Affine.from_parts([0, 0, middle], np.eye(3), [1, 1, 1])
     figure = Figure(figsize=(14, 7), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, overlay in zip(figure.subplots(1, 2), (False, True), strict=True):
@@ -71,9 +72,9 @@ def main(arguments: list[str]) -> None:
             continue
         for side in Side:
             for structure, colour in COLOURS.items():
-                share = resample(sides[side].probabilities[structure], volume.affine, volume.shape).array
-                if share[:, :, middle].max() > 0.5:
-                    axes.contour(share[:, :, middle].T, [0.5], colors=[colour], linewidths=1.2)
+                share = resample(sides[side].probabilities[structure], plane, (*volume.shape[:2], 1)).array
+                if share.max() > 0.5:
+                    axes.contour(share[:, :, 0].T, [0.5], colors=[colour], linewidths=1.2)
             for located in places[side].values():
                 ijk = volume.affine.inverse().apply(located.lps)
                 axes.plot(ijk[0], ijk[1], "+", color="lime")
