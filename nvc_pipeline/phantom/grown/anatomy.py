@@ -103,9 +103,8 @@ def _settle(
             final = final.pressed(tube.points, tube.radius + _FILM_MM, shoulder)
     faces = {}
     for side, plan in plans.items():
-        rest_stem = stem.project(plan.seven.points[:1])
         seven = moved[plan.seven.name]
-        faces[side] = _face(plan, seven, moved[plan.eight.name], final, rest_stem, tree.meetings[side])
+        faces[side] = _face(plan, seven, moved[plan.eight.name], final, tree.meetings[side])
     return Head(build, final, stem, dura, faces, tuple(moved[t.name] for t in others), vessels)
 
 
@@ -114,24 +113,31 @@ def _face(
     seven: Tube,
     eight: Tube,
     stem: StackedSurface,
-    _start: FloatArray,
     meetings: tuple[Meeting, ...],
 ) -> FacialSide:
     """Find where the nerve leaves the final surface, and join the attached segment to that point."""
     height = stem.height(seven.points)
-    first = int(np.argmax(height > 1e-4))
-    head = seven.points[first:]
-    attached = stem.project(np.concatenate([plan.attached, seven.points[:first]]))
-    joined = even(np.concatenate([attached[:-1], head[:1]]), STEP_MM)
+    first = int(np.argmax(height > 1e-6))
+    if first == 0:
+        # The surface gave way below the root: the nerve's first stretch bridges the dent.
+        bridge = even(np.concatenate([stem.project(seven.points[:1]), seven.points[:1]]), STEP_MM)[:-1]
+        points, rest = (np.concatenate([bridge, c]) for c in (seven.points, plan.seven.points))
+        radius = np.concatenate([np.full(len(bridge), seven.radius[0]), seven.radius])
+    else:
+        part = height[first - 1] / (height[first - 1] - height[first])
+        points, rest = (_from_crossing(c, first, part) for c in (seven.points, plan.seven.points))
+        radius = seven.radius[first - 1 :]
+    attached = stem.project(np.concatenate([plan.attached, seven.points[: max(first, 1)]]))
+    joined = even(np.concatenate([attached[:-1], points[:1]]), STEP_MM)
     return FacialSide(
-        plan.side,
-        joined,
-        replace(seven, points=head, radius=seven.radius[first:]),
-        plan.seven.points[first:],
-        eight,
-        plan.canal,
-        meetings,
+        plan.side, joined, replace(seven, points=points, radius=radius), rest, eight, plan.canal, meetings
     )
+
+
+def _from_crossing(curve: FloatArray, first: int, part: float) -> FloatArray:
+    """Return the curve from the point between ``first - 1`` and ``first`` where it leaves the stem."""
+    crossing = curve[first - 1] + part * (curve[first] - curve[first - 1])
+    return np.concatenate([crossing[None], curve[first:]])
 
 
 class _Room:

@@ -150,7 +150,9 @@ def layers(grid: Grid, scenery: Scenery) -> Iterator[Layer]:
     width = grid.voxel_mm
     dura = grid.field(scenery.head.dura.height, 2.0).reshape(-1)
     yield from _bone_layers(grid, scenery, dura)
-    for tube in (*scenery.canals, *scenery.labyrinth):
+    for tube in scenery.canals:
+        yield tube_layer(grid, tube, "csf")
+    for tube in scenery.labyrinth:
         yield tube_layer(grid, tube, "fluid")
     yield from _cerebellum_layers(grid, scenery, dura)
     stem = stem_height(grid, scenery).reshape(-1)

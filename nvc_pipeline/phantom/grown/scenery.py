@@ -181,7 +181,7 @@ class Scenery:
 def _canal_tube(head: Head, side: Side) -> Tube:
     canal = head.faces[side].canal
     axis = (canal.fundus - canal.porus) / np.linalg.norm(canal.fundus - canal.porus)
-    points = even(np.array([canal.porus - 3.5 * axis, canal.fundus]), STEP_MM)
+    points = even(np.array([canal.porus - 1.5 * axis, canal.fundus]), STEP_MM)
     along = (points - canal.porus) @ axis
     flare = 1.0 + (canal.flare - 1.0) * np.exp(-np.maximum(along + 1.0, 0.0) / 1.4)
     taper = np.clip(1.05 - 0.35 * along / np.linalg.norm(canal.fundus - canal.porus), 0.6, 1.05)
