@@ -17,9 +17,11 @@ from nvc_pipeline.domain.case import CaseReport, Severity, SideReport
 from nvc_pipeline.errors import NvcError, UsageError
 from nvc_pipeline.review import audit
 from nvc_pipeline.review.database import Database
-from nvc_pipeline.review.folders import load_report
+from nvc_pipeline.review.folders import find_results, load_report
 from nvc_pipeline.review.reading import ReadingForm, SignedReading, require_complete
 from nvc_pipeline.store.provenance import sha256_json
+
+__all__ = ["find_results", "import_results", "load_report"]
 
 _PRIORITY_ORDER = (Priority.A, Priority.UNMEASURED, Priority.B, Priority.C)
 Thumbnailer = Callable[[Path, CaseReport], bytes]

@@ -257,7 +257,8 @@ def window(volume: Volume) -> tuple[float, float]:
 
 def vessel_window(volume: Volume) -> tuple[float, float]:
     """Return a window for TOF over a cisternogram: tissue is black, so that only vessels are seen."""
-    middle, high = _percentiles(volume, 50.0, 99.9)
+    # Vessels may fill less than a thousandth of the volume.
+    middle, high = _percentiles(volume, 50.0, 99.98)
     _, tissue = _percentiles(volume, 50.0, 92.0)
     low = max(tissue, middle + 0.4 * (high - middle))
     return (low, max(high, low + 1e-3))

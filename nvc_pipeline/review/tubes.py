@@ -1,4 +1,4 @@
-"""Tubes as triangles and as labels: centrelines with radius into what is shown, saved and trained on."""
+"""Labels to triangles, and tubes to labels: what is shown and trained on."""
 
 from __future__ import annotations
 
@@ -6,46 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvc_pipeline.domain.traced import Centreline, Surface
-from nvc_pipeline.geometry import FloatArray, Volume
-
-_AROUND = 14
-
-
-def tube_surface(line: Centreline) -> Surface:
-    """Return the closed surface of a tube, normals outwards, LPS mm."""
-    xyz, radius = line.points.xyz, line.radius_mm
-    u, v = _frames(line.tangents)
-    angle = 2 * np.pi * np.arange(_AROUND) / _AROUND
-    ring = np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * v[:, None]
-    wall = (xyz[:, None] + radius[:, None, None] * ring).reshape(-1, 3)
-    vertices = np.concatenate([wall, xyz[:1], xyz[-1:]])
-    caps = np.stack([-line.tangents[0], line.tangents[-1]])
-    normals = np.concatenate([ring.reshape(-1, 3), caps])
-    return Surface(vertices, _tube_faces(len(xyz)), normals)
-
-
-def _tube_faces(count: int) -> npt.NDArray[np.int64]:
-    here = np.arange(count - 1)[:, None] * _AROUND + np.arange(_AROUND)[None]
-    beside = np.arange(count - 1)[:, None] * _AROUND + np.roll(np.arange(_AROUND), -1)[None]
-    first = np.stack([here, beside, here + _AROUND], axis=-1).reshape(-1, 3)
-    second = np.stack([beside, beside + _AROUND, here + _AROUND], axis=-1).reshape(-1, 3)
-    ring, after = np.arange(_AROUND), np.roll(np.arange(_AROUND), -1)
-    start, end = count * _AROUND, count * _AROUND + 1
-    last = (count - 1) * _AROUND
-    low = np.stack([after, ring, np.full(_AROUND, start)], axis=-1)
-    high = np.stack([ring + last, after + last, np.full(_AROUND, end)], axis=-1)
-    return np.concatenate([first, second, low, high]).astype(np.int64)
-
-
-def _frames(tangent: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return two unit normals at each point that turn as little as possible along the curve."""
-    u = np.zeros_like(tangent)
-    last = np.cross(tangent[0], np.eye(3)[int(np.argmin(np.abs(tangent[0])))])
-    for index, direction in enumerate(tangent):
-        part = last - direction * float(last @ direction)
-        last = part / max(float(np.linalg.norm(part)), 1e-9)
-        u[index] = last
-    return u, np.cross(tangent, u)
+from nvc_pipeline.geometry import Volume
 
 
 def label_surface(labels: Volume, mask: npt.NDArray[np.bool_], step: int = 1) -> Surface | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 
+from napari.qt import get_qapp
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QLabel, QMainWindow, QStackedWidget, QWidget
 
-from nvc_pipeline.config import Config
+from nvc_pipeline.config import Config, load_config
 from nvc_pipeline.errors import NvcError, UsageError
 from nvc_pipeline.review.database import Database, open_database
 from nvc_pipeline.review.desk import CaseDesk, SideMeasurer
 from nvc_pipeline.review.folders import find_results
+from nvc_pipeline.review.products import write_signed
+from nvc_pipeline.review.reading import SignedReading
 from nvc_pipeline.review.records import import_results, stored_report
+from nvc_pipeline.review.remeasure import measurer
 from nvc_pipeline.review.thumbnails import case_thumbnail
 from nvc_pipeline.viewer.palette import STYLE
 from nvc_pipeline.viewer.reading_view import ReadingView
@@ -55,7 +60,7 @@ class ReviewWindow(QMainWindow):
         self.resize(1680, 1000)
         self.worklist.opened.connect(self.open_case)
         self.reading.asked.connect(self.go)
-        self.reading.signed.connect(lambda _: self.worklist.refresh())
+        self.reading.signed.connect(self._signed)
         self._add_keys()
         self.worklist.table.setFocus()
 
@@ -70,6 +75,19 @@ class ReviewWindow(QMainWindow):
         self.pages.setCurrentWidget(self.reading)
         self.reading.open_desk(desk)
         self.statusBar().clearMessage()
+
+    def _signed(self, reading: SignedReading) -> None:
+        """Make report and exports again; the signature stands whatever becomes of them."""
+        self.worklist.refresh()
+        desk = self.reading.desk
+        if desk is None:
+            return
+        try:
+            write_signed(desk.result, reading, self.config)
+        except NvcError as error:
+            self.statusBar().showMessage(f"Signed. The products were not written: {error.sentence()}")
+            return
+        self.statusBar().showMessage(f"Signed version {reading.version}; report and exports written.", 15000)
 
     def go(self, where: str) -> None:
         """Go to the worklist, or to the next or previous case of it."""
@@ -160,3 +178,20 @@ def make_window(folder: Path, config: Config, reader: str, measure: SideMeasurer
         assert first is not None
         window.statusBar().showMessage(f"{len(refused)} results not imported. {first.sentence()}")
     return window
+
+
+def launch(folder: Path, *, config: Config | None = None, reader: str = "") -> int:
+    """Open the window on a result folder, or a folder of results, and return when it is closed.
+
+    Raises
+    ------
+    UsageError
+        ``review.no_results`` and those of the database.
+    """
+    settings = config or load_config()
+    application = get_qapp()
+    window = make_window(folder, settings, reader or getpass.getuser(), measurer(settings.measure))
+    window.show()
+    if len(window.worklist.model.rows) == 1:
+        window.open_case(window.worklist.model.rows[0].case_id)
+    return int(application.exec())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from nvc_pipeline.domain.anatomy import Side, Structure
+from nvc_pipeline.domain.traced import Centreline, Surface
 from nvc_pipeline.errors import OutputError
+from nvc_pipeline.export.surfaces import tube
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.review import meshes
 from nvc_pipeline.review.desk import CaseDesk
 from nvc_pipeline.review.result import window
-from nvc_pipeline.review.tubes import label_surface, tube_surface
+from nvc_pipeline.review.tubes import label_surface
 from nvc_pipeline.viewer.palette import BRAINSTEM, CONTACT, NERVE, colour_of
 from nvc_pipeline.viewer.scene import Body, ScenePane
 
@@ -25,11 +27,15 @@ def bodies(desk: CaseDesk) -> list[Body]:
         traced = desk.traced(side)
         if traced.nerve is not None:
             name = f"facial nerve {side.value}"
-            found.append(Body(name, tube_surface(traced.nerve.free), NERVE))
+            found.append(Body(name, _tube(traced.nerve.free), NERVE))
         for vessel in traced.vessels:
             name = f"{vessel.vessel_class.value} {side.value} {vessel.vessel_id}"
-            found.append(Body(name, tube_surface(vessel.centreline), colour_of(vessel.vessel_class.value)))
+            found.append(Body(name, _tube(vessel.centreline), colour_of(vessel.vessel_class.value)))
     return found
+
+
+def _tube(line: Centreline) -> Surface:
+    return tube(line.points.xyz, line.radius_mm)
 
 
 def _brainstem(desk: CaseDesk) -> Body | None:
@@ -73,6 +79,6 @@ def save_picture(scene: ScenePane, desk: CaseDesk, side: Side) -> str:
 def save_meshes(scene: ScenePane, desk: CaseDesk) -> str:
     """Save the structures as STL, one each, and together as GLB; return the folder."""
     folder = desk.result.folder / "review" / "meshes"
-    shown = [(b.name, b.surface, b.colour) for b in scene.bodies if scene.shown(b.name) != "hidden"]
+    shown = {b.name: b.surface for b in scene.bodies if scene.shown(b.name) != "hidden"}
     meshes.save_meshes(folder, shown)
     return str(folder)

@@ -23,13 +23,13 @@ class Brush(QObject):
     def __init__(self, panes: list[SlicePane]) -> None:
         super().__init__()
         self._panes = panes
-        self._shape: tuple[int, ...] = ()
+        self._desk: CaseDesk | None = None
+        self._labels: npt.NDArray[np.uint8] | None = None
         self._label = 1
 
     def use(self, desk: CaseDesk, labels: npt.NDArray[np.uint8]) -> None:
         """Paint on the labels of a case."""
-        del desk
-        self._shape = labels.shape
+        self._desk, self._labels = desk, labels
         for pane in self._panes:
             layer = pane.layer("labels")
             if layer is not None:
@@ -56,14 +56,11 @@ class Brush(QObject):
                 pane.model.layers.selection.active = layer
 
     def _finished(self, event: Any) -> None:
-        indices: list[npt.NDArray[np.int64]] = []
-        before: list[npt.NDArray[np.uint8]] = []
-        after = self._label
-        for where, old, new in event.value:
-            # napari's axes run S, P, L; the label map's L, P, S.
-            k, j, i = (np.asarray(axis).ravel() for axis in where)
-            indices.append(np.ravel_multi_index((i, j, k), self._shape).astype(np.int64))
-            before.append(np.broadcast_to(np.asarray(old), i.shape).astype(np.uint8))
-            after = int(np.asarray(new).ravel()[0])
-        if indices:
-            self.painted.emit(Stroke(np.concatenate(indices), np.concatenate(before), after))
+        """Find what a stroke changed by comparing: napari's own record of it is private."""
+        del event
+        if self._desk is None or self._labels is None:
+            return
+        before = self._desk.labels().reshape(-1)
+        indices = np.flatnonzero(before != self._labels.reshape(-1))
+        if len(indices):
+            self.painted.emit(Stroke(indices.astype(np.int64), before[indices], self._label))
