@@ -1,9 +1,11 @@
-"""Draw what the network sees in one real cisternography slice. A picture, not a measurement.
+r"""Draw what the network sees in one real cisternography slice. A picture, not a measurement.
 
-    python -m benchmarks.segmentation.slice_picture --slice FILE --bundle facial_nvc --out slice.png
+    python -m benchmarks.segmentation.slice_picture --slice FILE --left 288 268 --right 228 268 \
+        --out slice.png
 
 The slice is one of a study; the network wants a volume. So the slice is repeated over 24 mm, which
-makes tubes of everything: through-plane shape, on which the network relies, is false here.
+makes tubes of everything: through-plane shape, on which the network relies, is false here. The regions
+are placed by hand; what the locator says of such a volume is printed.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -21,8 +24,11 @@ from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Side, Structure
 from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.geometry.resample import resample
-from nvc_pipeline.segment.bundle import load_bundle
-from nvc_pipeline.segment.infer import place_sides, segment
+from nvc_pipeline.segment.bundle import Bundle, load_bundle
+from nvc_pipeline.segment.channels import EXCLUSIVE
+from nvc_pipeline.segment.infer import fine_inputs, place_sides, probabilities, run_fine
+from nvc_pipeline.segment.network import build
+from nvc_pipeline.segment.region import to_patient
 
 COLOURS = {
     Structure.BRAINSTEM: "tab:blue",
@@ -53,36 +59,49 @@ def extruded(path: Path, thickness_mm: float = 24.0, step_mm: float = 0.6) -> Vo
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slice", type=Path, required=True)
+    parser.add_argument("--left", type=float, nargs=2, required=True, help="column, row of the left root")
+    parser.add_argument("--right", type=float, nargs=2, required=True, help="column, row of the right root")
     parser.add_argument("--bundle", default="facial_nvc")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     volume = extruded(given.slice)
-    config = load_config().segment.model_copy(update={"min_landmark_probability": 0.0, "min_coverage": 0.0})
+    config = load_config().segment
     bundle = load_bundle(given.bundle)
-    sides = segment(volume, None, bundle, config)
     places = place_sides(volume, None, bundle, config)
     middle = volume.shape[2] // 2
     plane = volume.affine @ Affine.from_parts([0, 0, middle], np.eye(3), [1, 1, 1])
     figure = Figure(figsize=(14, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, overlay in zip(figure.subplots(1, 2), (False, True), strict=True):
-        axes.imshow(volume.array[:, :, middle].T, cmap="gray")
+    before, after = figure.subplots(1, 2)
+    for axes in (before, after):
+        axes.imshow(volume.array[:, :, middle].T, cmap="gray", vmax=0.6 * volume.array.max())
         axes.set_axis_off()
-        if not overlay:
-            continue
-        for side in Side:
-            for structure, colour in COLOURS.items():
-                share = resample(sides[side].probabilities[structure], plane, (*volume.shape[:2], 1)).array
-                if share.max() > 0.5:
-                    axes.contour(share[:, :, 0].T, [0.5], colors=[colour], linewidths=1.2)
-            for located in places[side].values():
-                ijk = volume.affine.inverse().apply(located.lps)
-                axes.plot(ijk[0], ijk[1], "+", color="lime")
-                axes.text(ijk[0], ijk[1] - 8, f"{side.letter} {located.peak:.2f}", color="lime", fontsize=8)
-    figure.savefig(given.out, dpi=90)
-    for side in Side:
+    for side, root in ((Side.LEFT, given.left), (Side.RIGHT, given.right)):
+        lps = volume.affine.apply([*root, middle])
+        shares, affine = shares_at(volume, lps, side, bundle)
+        for structure, colour in COLOURS.items():
+            seen = to_patient(shares[EXCLUSIVE.index(structure) + 1], affine, side, "")
+            share = resample(seen, plane, (*volume.shape[:2], 1)).array[:, :, 0]
+            if share.max() > 0.5:
+                after.contour(share.T, [0.5], colors=[colour], linewidths=1.2)
+        after.plot(*root, "+", color="lime")
         for name, located in places[side].items():
             print(side.value, name.value, np.round(located.lps, 1), round(located.peak, 3))
+    for axes in (before, after):
+        axes.set(xlim=(90, 430), ylim=(420, 150))
+    figure.savefig(given.out, dpi=70, metadata={"Software": None})
+
+
+def shares_at(volume: Volume, lps: np.ndarray, side: Side, bundle: Bundle) -> tuple[np.ndarray, Affine]:
+    """Run the fine network in a region placed by hand."""
+    spec = bundle.metadata.region.spec()
+    affine = spec.affine(lps, side)
+    network = build(bundle.metadata.fine.spec())
+    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.part("fine").items()})
+    network.eval()
+    inputs = fine_inputs(volume, None, spec, affine)
+    logits = run_fine(inputs, network, bundle.metadata.fine.patch, 0.5)
+    return probabilities(logits, bundle.metadata.calibration)[0], affine
 
 
 if __name__ == "__main__":
