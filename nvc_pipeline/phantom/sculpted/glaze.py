@@ -72,7 +72,7 @@ class Surroundings:
             np.array([rng.uniform(50, 58), rng.uniform(49, 56), rng.uniform(42, 50)]),
             float(rng.uniform(0.75, 1.05)),
             float(rng.uniform(1.0, 3.0)),
-            rng.normal(0.0, 0.09, (6, 3)),
+            rng.normal(0.0, 0.028, (6, 3)),
             rng.uniform(0, 6.3, 6),
             float(rng.uniform(2.4, 4.2)),
         )
@@ -103,14 +103,14 @@ class Surroundings:
         body = np.minimum(lobe, worm) + 1.2 * self.wander(points * 0.6)
         return np.asarray(np.maximum.reduce([body, bone + self.film_mm, -room]))
 
-    def cleft(self, points: FloatArray, depth: FloatArray) -> FloatArray:
+    def cleft(self, points: FloatArray) -> FloatArray:
         """Return how much of a fold's gap a point is, 0 to 1: shells about a wandering centre."""
         x, y, z = points.T
-        shell = np.sqrt((np.abs(x) - 12.0) ** 2 + (y - 14.0) ** 2 + (z - 6.0) ** 2) + 2.0 * self.wander(
+        shell = np.sqrt((np.abs(x) - 12.0) ** 2 + (y - 14.0) ** 2 + (z - 6.0) ** 2) + 1.1 * self.wander(
             points
         )
         ridge = np.abs(np.mod(shell / self.folds, 1.0) - 0.5) * 2
-        return np.asarray(np.clip((ridge - 0.8) * 5.0, 0, 1) * np.exp(-np.maximum(depth, 0) / 9.0))
+        return np.asarray(np.clip((ridge - 0.62) * 3.0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,10 @@ def paint(
     bone = canvas.spread(bone_nodes, counts).reshape(-1)
     hemisphere = canvas.spread(around.cerebellum(nodes, bone_nodes), counts).reshape(-1)
     fine, fine_counts = canvas.nodes(0.9)
-    gaps = canvas.spread(around.cleft(fine, np.full(len(fine), 3.0)), fine_counts).reshape(-1)
-    marrow = canvas.spread(np.clip(around.wander(nodes * 1.7) - 0.4, 0, 1), counts).reshape(-1)
+    gaps = canvas.spread(around.cleft(fine), fine_counts).reshape(-1)
+    # Folds fade with depth below the hull.
+    gaps *= np.exp(np.minimum(hemisphere, 0.0) / 7.0)
+    marrow = canvas.spread(np.clip(around.wander(nodes * 1.7) - 0.2, 0, 1), counts).reshape(-1)
     grain = 1.0 + look.grain * pink(rng, canvas.shape, 1.2).reshape(-1)
     image = np.full(len(bone), look.tone["csf"], dtype=np.float32)
     image *= 1.0 + look.csf_noise * np.minimum(pink(rng, canvas.shape, 2.2).reshape(-1), 0.3)
