@@ -11,7 +11,7 @@ DEMO ?= demo
 .PHONY: demo review test check notebooks clean
 
 demo: $(VENV)/.core
-	$(BIN)/nvc phantom --cases 1 --seed 2026 --out $(DEMO)/phantom
+	$(BIN)/nvc phantom --cases 1 --seed 5 --quality good --out $(DEMO)/phantom
 	$(BIN)/nvc run $(DEMO)/phantom/case-000/dicom --out $(DEMO)/result
 
 review: $(VENV)/.viewer

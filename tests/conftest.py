@@ -51,7 +51,7 @@ def ingest_fixture(ingest_config):
 @pytest.fixture(scope="session", name="phantom_folder")
 def phantom(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom")
-    made = nvc("phantom", "--cases", "1", "--seed", str(SEED), "--out", folder)
+    made = nvc("phantom", "--cases", "1", "--seed", str(SEED), "--quality", "good", "--out", folder)
     assert made.returncode == 0, made.stderr
     return folder / "case-000"
 

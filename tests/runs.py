@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
-SEED = 2026  # the demo's
+SEED = 5  # the demo's, as is the quality
 
 
 def nvc(*args: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:

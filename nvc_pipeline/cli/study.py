@@ -105,12 +105,15 @@ def phantom(
     cases: Annotated[int, typer.Option("--cases", min=1, help="How many studies.")],
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same studies.")],
     out: options.Out,
-    family: Annotated[str, typer.Option("--family", help="Which family of phantoms.")] = "analytic",
+    family: Annotated[str, typer.Option("--family", help="analytic, grown or sculpted.")] = "analytic",
+    quality: Annotated[str, typer.Option("--quality", help="good, typical or hard images.")] = "typical",
 ) -> None:
     """Write phantom studies as DICOM, each with its analytic truth for both sides beside it."""
+    from nvc_pipeline.phantom.case import CaseOptions, quality_of
     from nvc_pipeline.phantom.study import write_cases
 
-    for folder in write_cases(cases, seed, out, family):
+    options_ = CaseOptions(quality=quality_of(quality))
+    for folder in write_cases(cases, seed, out, family, options_):
         say.note(f"phantom study: {folder}")
 
 

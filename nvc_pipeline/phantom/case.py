@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -122,6 +122,22 @@ FAMILIES = ("analytic", "grown")
 """Families that may be trained on."""
 TEST_FAMILIES = ("sculpted",)
 """Families kept for tests: nothing is ever trained or tuned on them."""
+
+
+def quality_of(name: str) -> Quality:
+    """Return the quality of this name.
+
+    Raises
+    ------
+    UsageError
+        ``phantom.quality`` if there is no such quality.
+    """
+    for quality in get_args(Quality):
+        if quality == name:
+            return quality  # type: ignore[no-any-return]
+    raise UsageError(
+        "phantom.quality", "There is no such quality of images", where=name, remedy="good, typical or hard"
+    )
 
 
 def make_case(family: str, seed: int, options: CaseOptions | None = None) -> PhantomCase:
