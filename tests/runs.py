@@ -13,7 +13,7 @@ REPO = Path(__file__).resolve().parents[1]
 SEED = 5  # the demo's, as is the quality
 
 
-def nvc(*args: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+def nvc(*args: str | Path, timeout: float = 600, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, as a user would."""
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     return subprocess.run(
@@ -22,6 +22,7 @@ def nvc(*args: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[
         text=True,
         timeout=timeout,
         env=environment,
+        cwd=cwd,
         check=False,
     )
 

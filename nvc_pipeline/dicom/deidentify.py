@@ -103,6 +103,7 @@ def deidentify_study(
         ``ingest.*`` where nothing can be read; ``deidentify.nothing`` where no MR image is left.
     """
     require_key(key)
+    out = out.absolute()  # the child that writes has a working folder of its own
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as folder, Sandbox(config) as sandbox:

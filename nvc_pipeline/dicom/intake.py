@@ -83,6 +83,8 @@ def read_source(source: Path, config: IngestConfig, sandbox: Sandbox, workdir: P
         ``ingest.missing_path``, ``ingest.empty``, ``ingest.too_many_files``,
         ``ingest.zip_damaged``, ``ingest.inflation_bomb``, ``ingest.no_dicom``.
     """
+    # The parsing child has a working folder of its own: a relative path would mean another file there.
+    source, workdir = source.absolute(), workdir.absolute()
     paths, skipped = _list_files(source, config)
     if len(paths) == 1 and _is_zip(paths[0]):
         paths = _unpacked(paths[0], sandbox, workdir)

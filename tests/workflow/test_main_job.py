@@ -1,6 +1,7 @@
 """The main job: a DICOM study in, a case report out, that agrees with the phantom's truth."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -75,6 +76,17 @@ def test_every_series_has_a_role_and_a_reason(clean_run: Run) -> None:
     assert all(s["reason"] for s in clean_run.case["series"])
 
 
+def test_relative_paths_work(clean_run: Run, tmp_path: Path) -> None:
+    folder, name = clean_run.study.parent, clean_run.study.name
+    out = os.path.relpath(tmp_path / "out", folder)
+    assert nvc("ingest", name, "--out", out, cwd=folder).returncode == 0
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    copy = os.path.relpath(tmp_path / "copy", folder)
+    done = nvc("deidentify", name, "--out", copy, "--key", key, cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_second_run_writes_nothing(clean_run: Run) -> None:
     before = {p: p.stat().st_mtime_ns for p in clean_run.out.rglob("*") if p.is_file()}
     again = nvc("run", clean_run.study, "--out", clean_run.out, "--json")
@@ -111,8 +123,6 @@ def test_snakemake_does_the_same(clean_run: Run, tmp_path: Path) -> None:
     nvc_script = tmp_path / "bin" / "nvc"
     nvc_script.write_text(f'#!/bin/sh\nexec {sys.executable} -m nvc_pipeline "$@"\n')
     nvc_script.chmod(0o755)
-    import os
-
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPO),
