@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nvc_pipeline.domain.anatomy import Side, Structure
@@ -17,21 +19,39 @@ from nvc_pipeline.viewer.palette import BRAINSTEM, CONTACT, NERVE, colour_of
 from nvc_pipeline.viewer.scene import Body, ScenePane
 
 
-def bodies(desk: CaseDesk) -> list[Body]:
-    """Return all structures of both sides as they stand: nerves, vessels, brainstem."""
-    found: list[Body] = []
-    brainstem = _brainstem(desk)
-    if brainstem is not None:
-        found.append(brainstem)
-    for side in Side:
-        traced = desk.traced(side)
-        if traced.nerve is not None:
-            name = f"facial nerve {side.value}"
-            found.append(Body(name, _tube(traced.nerve.free), NERVE))
-        for vessel in traced.vessels:
-            name = f"{vessel.vessel_class.value} {side.value} {vessel.vessel_id}"
-            found.append(Body(name, _tube(vessel.centreline), colour_of(vessel.vessel_class.value)))
-    return found
+class Bodies:
+    """Surfaces of a case; one that an edit left as it was is the same object again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[object, Body]] = {}
+
+    def of(self, desk: CaseDesk) -> list[Body]:
+        """Return all structures of both sides as they stand: brainstem, nerves, vessels."""
+        wanted: list[tuple[str, object, Callable[[], Body | None]]] = [
+            ("brainstem", (desk.case_id, tuple(map(id, desk.session.now.strokes))), lambda: _brainstem(desk))
+        ]
+        for side in Side:
+            traced = desk.traced(side)
+            if traced.nerve is not None:
+                name, line = f"facial nerve {side.value}", traced.nerve.free
+                wanted.append((name, line, _maker(name, line, NERVE)))
+            for vessel in traced.vessels:
+                kind = vessel.vessel_class.value
+                name = f"{kind} {side.value} {vessel.vessel_id}"
+                wanted.append((name, vessel.centreline, _maker(name, vessel.centreline, colour_of(kind))))
+        found: dict[str, tuple[object, Body]] = {}
+        for name, source, make in wanted:
+            kept = self._kept.get(name)
+            same = kept is not None and (kept[0] is source or (name == "brainstem" and kept[0] == source))
+            body = kept[1] if kept is not None and same else make()
+            if body is not None:
+                found[name] = (source, body)
+        self._kept = found
+        return [body for _, body in found.values()]
+
+
+def _maker(name: str, line: Centreline, colour: str) -> Callable[[], Body]:
+    return lambda: Body(name, _tube(line), colour)
 
 
 def _tube(line: Centreline) -> Surface:

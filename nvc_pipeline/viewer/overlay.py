@@ -53,8 +53,12 @@ class PaneOverlay(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if marks.crosshair is not None:
             self._crosshair(painter, *marks.crosshair)
+        captioned: list[tuple[float, float]] = []
         for x, y, colour, caption in marks.points:
-            self._point(painter, x, y, colour, caption)
+            crowded = any(abs(x - a) < 60 and abs(y - b) < 15 for a, b in captioned if caption[:1].isdigit())
+            self._point(painter, x, y, colour, "" if crowded else caption)
+            if caption[:1].isdigit() and not crowded:
+                captioned.append((x, y))
         self._letters(painter, marks.letters)
         draw_text(
             painter,

@@ -47,6 +47,7 @@ class ReadingView(QWidget):
         self.panes = [SlicePane(v, self.crosshair) for v in (space.AXIAL, space.CORONAL, space.SAGITTAL)]
         self.scene = ScenePane(self.crosshair)
         self.brush = Brush(self.panes)
+        self._bodies = bodies.Bodies()
         self.strips = {side: NerveStrip(side, config.measure) for side in (Side.RIGHT, Side.LEFT)}
         self.tables = {side: ContactTable(side) for side in (Side.RIGHT, Side.LEFT)}
         self.findings = FindingsList()
@@ -275,7 +276,7 @@ class ReadingView(QWidget):
             pane.marked = tuple(marks)
             pane.overlay.update()
         touching = [np.asarray(c.nearest_on_nerve_lps_mm) for s in Side for c in desk.contacts(s)[:1]]
-        self.scene.show_bodies(bodies.bodies(desk), touching, CONTACT)
+        self.scene.show_bodies(self._bodies.of(desk), touching, CONTACT)
         self._labels[...] = desk.labels()
         for pane in self.panes:
             layer = pane.layer("labels")

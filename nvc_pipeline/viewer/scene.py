@@ -85,19 +85,14 @@ class ScenePane(QWidget):
         camera = self.model.camera
         kept = (camera.center, camera.zoom, camera.angles)
         first = not self._bodies
-        if self.model.layers:
-            self.model.layers.clear()
-        self._bodies = {body.name: body for body in bodies}
+        old, self._bodies = self._bodies, {body.name: body for body in bodies}
+        # A surface that an edit left as it was keeps its layer: adding one takes napari long.
+        stale = [n for n in self.model.layers if old.get(n.name) is not self._bodies.get(n.name, n)]
+        for layer in stale:
+            self.model.layers.remove(layer)
         for body in bodies:
-            layer = self.model.add_surface(
-                # Reversed axes turn triangles over; the reversed winding turns them back.
-                (space.to_world(body.surface.vertices), body.surface.faces[:, ::-1]),
-                name=body.name,
-                shading="smooth",
-                vertex_colors=np.tile(_rgb(body.colour), (len(body.surface.vertices), 1)),
-                units=("mm", "mm", "mm"),
-            )
-            layer.blending = "translucent"
+            if old.get(body.name) is not body:
+                self._add(body)
         if contacts:
             self.model.add_points(
                 space.to_world(np.array(contacts)),
@@ -116,6 +111,17 @@ class ScenePane(QWidget):
         for name in self._bodies:
             self.set_shown(name, self._shown.get(name, "shown"))
         self._light()
+
+    def _add(self, body: Body) -> None:
+        layer = self.model.add_surface(
+            # Reversed axes turn triangles over; the reversed winding turns them back.
+            (space.to_world(body.surface.vertices), body.surface.faces[:, ::-1]),
+            name=body.name,
+            shading="smooth",
+            vertex_colors=np.tile(_rgb(body.colour), (len(body.surface.vertices), 1)),
+            units=("mm", "mm", "mm"),
+        )
+        layer.blending = "translucent"
 
     def set_shown(self, name: str, shown: Shown) -> None:
         """Show, fade or hide a structure."""
@@ -137,6 +143,8 @@ class ScenePane(QWidget):
         camera.center = tuple(space.to_world(at))
         native = self.qt_viewer.canvas.native
         camera.zoom = max(1, min(native.width(), native.height())) / field_mm
+        # napari sets its own light after each of these changes.
+        self._light()
         self.overlay.update()
 
     def surgeon(self, side: Side, at: FloatArray, field_mm: float = 34.0) -> None:

@@ -140,6 +140,11 @@ class ContactTable(QWidget):
 class FindingsList(QListWidget):
     """Everything that the reader must know of the data and the processing."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
     def show_findings(self, findings: tuple[Finding, ...]) -> None:
         """List findings, the worst first."""
         self.clear()
