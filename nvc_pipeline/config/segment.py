@@ -48,6 +48,9 @@ class AugmentConfig(Section):
     tof_shift_mm: float = Field(ge=0)
     structure_p: Share
     structure_sd: float = Field(ge=0)
+    clutter_p: Share
+    slow_flow_p: Share
+    level_sd: float = Field(ge=0)
     gamma_p: Share
     curve_p: Share
     invert_p: Share

@@ -14,7 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from nvc_pipeline.config.segment import AugmentConfig
+from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.segment.channels import LABEL_OF
+
+ARTERY_FIRST, ARTERY_LAST = LABEL_OF[Structure.AICA], LABEL_OF[Structure.SCA]
 
 
 def random_linear(rng: Generator, config: AugmentConfig) -> FloatArray:
@@ -34,7 +38,8 @@ def random_linear(rng: Generator, config: AugmentConfig) -> FloatArray:
 
 def random_elastic(rng: Generator, config: AugmentConfig, side: int) -> Tensor:
     """Return a smooth displacement, shape (3, side, side, side), mm."""
-    coarse = torch.from_numpy(rng.normal(0.0, config.elastic_mm, (1, 3, 5, 5, 5)).astype(np.float32))
+    strength = config.elastic_mm * rng.exponential(1.0)
+    coarse = torch.from_numpy(rng.normal(0.0, min(strength, 1.5), (1, 3, 5, 5, 5)).astype(np.float32))
     return functional.interpolate(coarse, size=(side, side, side), mode="trilinear", align_corners=True)[0]
 
 
@@ -56,15 +61,23 @@ def degrade(images: Tensor, inside: Tensor, label: Tensor, rng: Generator, confi
         The images, zero wherever nothing is known.
     """
     out = []
+    clutter = _clutter(label, rng, config)
     for index in range(2):
         image = images[index]
+        if index == 1:
+            image = _slow_flow(image, label, rng, config)
         image = _structure_contrast(image, label, rng, config, tof=index == 1)
+        for share, where in clutter:
+            image = image * (1 - share) + share * (float(rng.normal(0.0, 1.0)) + where * image)
         image = _tone(image, rng, config)
         image = _resolution(image, rng, config)
         image = _shading(image, rng, config)
         image = _stripes(image, rng, config) if index == 0 else image
         image = _noise(image, rng, config)
-        image = image * float(rng.uniform(0.8, 1.25)) + float(rng.uniform(-0.25, 0.25))
+        # The box that sets mean and SD may hold more air, fluid or head than here.
+        image = image * float(np.exp(rng.normal(0.0, config.level_sd))) + float(
+            rng.normal(0.0, config.level_sd)
+        )
         out.append(image)
     _lose(inside, rng, config)
     return torch.stack(out) * inside
@@ -86,6 +99,42 @@ def _structure_contrast(
     if rng.random() < 0.7:
         table[4:9] = table[4] + 0.25 * table[4:9]
     return image + _blur(table[label], float(rng.uniform(0.4, 0.9)))
+
+
+def _clutter(label: Tensor, rng: Generator, config: AugmentConfig) -> list[tuple[Tensor, float]]:
+    """Return soft masks of random lumps in what carries no label, each with the share of the image kept.
+
+    Surroundings differ more between heads, scanners and simulations than the structures do: lumps
+    of tissue, bone or fluid come and go. They stay a voxel away from every structure.
+    """
+    if rng.random() >= config.clutter_p:
+        return []
+    free = ((label == 0) | (label == 255)).float()[None, None]
+    free = -functional.max_pool3d(-free, 3, stride=1, padding=1)[0, 0]
+    out = []
+    for _ in range(int(rng.integers(1, 4))):
+        cells = int(rng.integers(3, 9))
+        coarse = torch.from_numpy(rng.standard_normal((1, 1, cells, cells, cells), dtype=np.float32))
+        field = functional.interpolate(coarse, size=label.shape, mode="trilinear", align_corners=True)[0, 0]
+        share = torch.sigmoid((field - float(rng.uniform(0.0, 1.0))) * 12.0) * free
+        out.append((_blur(share, 0.6), float(rng.choice([0.0, 0.3, 0.7]))))
+    return out
+
+
+def _slow_flow(image: Tensor, label: Tensor, rng: Generator, config: AugmentConfig) -> Tensor:
+    """Lose stretches of the arteries on TOF, as slow or in-plane flow does; fade all of them in some."""
+    if rng.random() >= config.slow_flow_p:
+        return image
+    artery = ((label >= ARTERY_FIRST) & (label <= ARTERY_LAST)).float()
+    count = float(artery.sum())
+    if count == 0.0:
+        return image
+    ground = float(image[label == 0].median()) if bool((label == 0).any()) else 0.0
+    coarse = torch.from_numpy(rng.standard_normal((1, 1, 5, 5, 5), dtype=np.float32))
+    field = functional.interpolate(coarse, size=label.shape, mode="trilinear", align_corners=True)[0, 0]
+    lost = torch.sigmoid((field - float(rng.uniform(-0.5, 1.0))) * 8.0) * float(rng.uniform(0.5, 1.0))
+    share = functional.max_pool3d(artery[None, None], 3, stride=1, padding=1)[0, 0] * lost
+    return image * (1 - share) + share * torch.minimum(image, torch.full_like(image, ground))
 
 
 def _tone(image: Tensor, rng: Generator, config: AugmentConfig) -> Tensor:
@@ -127,7 +176,9 @@ def _shading(image: Tensor, rng: Generator, config: AugmentConfig) -> Tensor:
     """Multiply by a smooth bias field."""
     if rng.random() >= config.bias_p:
         return image
-    coarse = torch.from_numpy(rng.normal(0.0, 0.25, (1, 1, 3, 3, 3)).astype(np.float32))
+    # Surface coils brighten what is near them severalfold.
+    strength = min(0.2 * rng.exponential(1.0) + 0.05, 0.8)
+    coarse = torch.from_numpy(rng.normal(0.0, strength, (1, 1, 3, 3, 3)).astype(np.float32))
     field = functional.interpolate(coarse, size=image.shape, mode="trilinear", align_corners=True)[0, 0]
     return (image + 2.5) * torch.exp(field) - 2.5
 

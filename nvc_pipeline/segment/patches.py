@@ -23,6 +23,8 @@ FineBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 HEAT_SD_MM = 1.25
 """SD of the fine heatmaps' Gaussian."""
 COARSE_HEAT_SD_VOXELS = 0.7
+COARSE_KEEP_VOXELS = 12.0
+"""Around a landmark of a coarse view, what randomisation leaves in place: 24 mm at 2 mm."""
 
 # How often a patch is centred on what: thin and rare things first (docs/model.md).
 _CENTRES: tuple[tuple[str, float], ...] = (
@@ -227,8 +229,7 @@ def coarse_batch(
     images = functional.pad(images, (0, pad[2], 0, pad[1], 0, pad[0]))
     images, landmarks = _turn(images, landmarks, rng, augment)
     inside = images[2:].clone()
-    blank = torch.zeros(images.shape[1:], dtype=torch.long)
-    seen = degrade(images[:2], inside, blank, rng, augment)
+    seen = degrade(images[:2], inside, _away_from(landmarks, images.shape[1:]), rng, augment)
     known = inside.amax(0)
     heat = torch.zeros((len(landmarks), *images.shape[1:]))
     axes = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in images.shape[1:]), indexing="ij")
@@ -241,6 +242,17 @@ def coarse_batch(
             away = sum((axis - float(p)) ** 2 for axis, p in zip(axes, point, strict=True))
             heat[i] = torch.exp(-torch.as_tensor(away) / (2 * COARSE_HEAT_SD_VOXELS**2))
     return torch.cat([seen, inside])[None], heat[None]
+
+
+def _away_from(landmarks: FloatArray, shape: torch.Size) -> Tensor:
+    """Return 0 where surroundings may be changed, 1 within ``COARSE_KEEP_VOXELS`` of a landmark; int64."""
+    axes = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in shape), indexing="ij")
+    kept = torch.zeros(shape, dtype=torch.long)
+    for point in landmarks:
+        if np.isfinite(point).all():
+            away = sum((axis - float(p)) ** 2 for axis, p in zip(axes, point, strict=True))
+            kept[torch.as_tensor(away) < COARSE_KEEP_VOXELS**2] = 1
+    return kept
 
 
 def _turn(
