@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nvc_pipeline.config.segment import AugmentConfig
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.segment.augment import degrade
 from nvc_pipeline.segment.bundle_metadata import Calibration, LandmarkCalibration
 from nvc_pipeline.segment.channels import ATTACHED_CHANNEL, IGNORE, LANDMARKS, LOCATED, SOFTMAX
 from nvc_pipeline.segment.infer import run_fine
@@ -36,6 +38,7 @@ def calibrate(
     margin_mm: float,
     patch: int,
     locator_spacing_mm: float,
+    augment: AugmentConfig,
 ) -> Calibration:
     """Fit the calibration on held-out samples; identity where there are none.
 
@@ -43,6 +46,9 @@ def calibrate(
     ----------
     region:
         The region without its margin; ``regions`` were cut with ``margin_mm`` more on every side.
+    augment:
+        Half of the views are degraded by it: a probability has to hold on images unlike those of
+        training too, where a network is too sure of itself.
     """
     if not regions or not coarse:
         return Calibration.identity()
@@ -51,7 +57,7 @@ def calibrate(
     seen: list[list[tuple[float, float]]] = [[] for _ in LANDMARKS]
     for number, sample in enumerate(regions):
         rng = np.random.default_rng([7, number])
-        inputs, label, attached, landmarks = _view(sample, region, margin_mm, rng)
+        inputs, label, attached, landmarks = _view(sample, region, margin_mm, rng, augment)
         out = run_fine(inputs, fine, patch, 0.25)
         pick, weight = _pick(label, rng)
         logits.append(out[:SOFTMAX].reshape(SOFTMAX, -1)[:, pick].T)
@@ -81,9 +87,13 @@ def calibrate(
 
 
 def _view(
-    sample: RegionSample, region: RegionSpec, margin_mm: float, rng: np.random.Generator
+    sample: RegionSample,
+    region: RegionSpec,
+    margin_mm: float,
+    rng: np.random.Generator,
+    augment: AugmentConfig,
 ) -> tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.uint8], FloatArray]:
-    """Cut the region out of its margin, misplaced as the locator would."""
+    """Cut the region out of its margin, misplaced as the locator would; degrade every second one."""
     margin = round(margin_mm / region.spacing_mm)
     shift = np.clip(np.rint(rng.normal(0.0, 1.5, 3) / region.spacing_mm), -margin, margin).astype(int)
     start = [int(margin + s) for s in shift]
@@ -94,6 +104,10 @@ def _view(
     landmarks = sample.landmarks - shift * region.spacing_mm
     if rng.random() < 0.3:
         inside[1] = 0
+    if rng.random() < 0.5:
+        whole = augment.model_copy(update={"lose_tof_p": 0.0, "lose_cisternogram_p": 0.0, "crop_p": 0.0})
+        known = torch.from_numpy(sample.label[box].astype(np.int64))
+        images = degrade(torch.from_numpy(images), torch.from_numpy(inside), known, rng, whole).numpy()
     if rng.random() < 0.25:
         # A slab that ends early: the honest answer for what lies beyond is "not found".
         cut = int(rng.integers(region.shape[2] // 4, region.shape[2]))

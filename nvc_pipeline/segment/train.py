@@ -241,6 +241,7 @@ def calibrate_on(
         config.region.margin_mm,
         config.fine.patch,
         config.region.locator_spacing_mm,
+        config.augment,
     )
 
 
