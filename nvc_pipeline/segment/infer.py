@@ -136,25 +136,24 @@ def _side(
     spec = metadata.region.spec()
     place = places[Landmark.ROOT_DETACHMENT_POINT]
     sure = landmark_probability(place.peak, metadata.calibration.locator[0])
-    if sure < config.min_landmark_probability:
-        return _not_found(
-            side, f"the nerve's root was not found (probability {sure:.2f})", "segment.not_found"
-        )
+    if sure < min(config.try_from_probability, config.min_landmark_probability):
+        return _not_found(side, _unseen(sure), "segment.not_found")
     affine = spec.affine(place.lps, side)
     inputs = fine_inputs(cisternogram, tof, spec, affine)
     coverage = _coverage(inputs, spec, cisternogram is not None)
     if coverage < config.min_coverage:
         reason = f"only {coverage:.0%} of the 2 cm around the nerve's root was scanned"
         return _not_found(side, reason, "segment.coverage")
-    logits = run_fine(inputs, network, metadata.fine.patch, config.window_overlap)
-    shares, heat = probabilities(logits, metadata.calibration)
+    shares, heat = _look(inputs, network, bundle, config)
     seen = _landmarks(heat, affine, metadata.calibration, config).get(Landmark.ROOT_DETACHMENT_POINT)
+    if seen is None and sure < config.min_landmark_probability:
+        # A faint place that the fine network doesn't confirm either.
+        return _not_found(side, _unseen(sure), "segment.not_found")
     if seen is not None and np.linalg.norm(seen.point.xyz[0] - place.lps) > config.replace_beyond_mm:
         # The fine network knows better; its region, and the positions that it reads, move there once.
         affine = spec.affine(seen.point.xyz[0], side)
         inputs = fine_inputs(cisternogram, tof, spec, affine)
-        logits = run_fine(inputs, network, metadata.fine.patch, config.window_overlap)
-        shares, heat = probabilities(logits, metadata.calibration)
+        shares, heat = _look(inputs, network, bundle, config)
     known = inputs[2:4].max(axis=0) > 0
     frame = next(v.frame_of_reference for v in (cisternogram, tof) if v is not None)
     wanted: tuple[Structure, ...] = (*EXCLUSIVE, Structure.ATTACHED_SEGMENT)
@@ -169,6 +168,18 @@ def _side(
     )
     findings = tuple(_findings(side, cisternogram, tof, coverage, landmarks))
     return SideSegmentation(side, True, "", volumes, landmarks, findings)
+
+
+def _look(
+    inputs: Float32Array, network: nn.Module, bundle: Bundle, config: SegmentConfig
+) -> tuple[Float32Array, Float32Array]:
+    """Return calibrated probabilities and heatmaps of one region."""
+    logits = run_fine(inputs, network, bundle.metadata.fine.patch, config.window_overlap)
+    return probabilities(logits, bundle.metadata.calibration)
+
+
+def _unseen(probability: float) -> str:
+    return f"the nerve's root was not found (probability {probability:.2f})"
 
 
 def _coverage(inputs: Float32Array, spec: RegionSpec, cisternogram: bool) -> float:
