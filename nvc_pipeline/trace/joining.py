@@ -49,7 +49,7 @@ def join(fragments: list[Fragment], config: VesselTraceConfig) -> list[Fragment]
         partner[one], partner[two] = two, one
         old, new = group[two[0]], group[one[0]]
         group = [new if g == old else g for g in group]
-    return _chains(fragments, partner)
+    return chain_up(fragments, partner)
 
 
 def split_at_trunk(fragments: list[Fragment], reach_mm: float) -> list[Fragment]:
@@ -166,7 +166,8 @@ def _is_ring(fragment: Fragment) -> bool:
     return bool(np.allclose(fragment.xyz[0], fragment.xyz[-1]))
 
 
-def _chains(fragments: list[Fragment], partner: dict[End, End]) -> list[Fragment]:
+def chain_up(fragments: list[Fragment], partner: dict[End, End]) -> list[Fragment]:
+    """Return every chain of fragments whose ends are partners as one fragment."""
     used: set[int] = set()
     out: list[Fragment] = []
     for n in range(len(fragments)):

@@ -13,6 +13,7 @@ from skimage.filters import apply_hysteresis_threshold
 
 from nvc_pipeline.config.trace import VesselTraceConfig
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.trace.bridging import bridge
 from nvc_pipeline.trace.curve import arc_length, end_direction, resample
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
@@ -110,7 +111,8 @@ def trace_vessels(
 
     Each class is thinned by itself, so two vessels that touch stay two where the network
     tells them apart; where it does not, branches at the crossing are paired by direction and
-    calibre. Then fragments are joined across breaks and across slips of the class.
+    calibre. Then fragments are joined across breaks and across slips of the class, and where a
+    nerve hides the vessel that touches it.
     ``look`` gives the intensities about a tube's own probability; None uses none.
     """
     fields = vessel_fields(evidence, config)
@@ -119,6 +121,7 @@ def trace_vessels(
         fragments += _class_fragments(fields, n, evidence, config)
     fragments = split_at_trunk(fragments, config.connection_mm)
     joined = without_doubles(join(fragments, config), config.parallel_fraction)
+    joined = bridge(joined, fields.total, evidence, config)
     finished = [_finish(fragment, fields, config, look) for fragment in joined]
     tubes = [t for t in finished if t is not None and t.length_mm >= config.min_length_mm]
     doubled = [Fragment(t.xyz, t.radius_mm, t.votes, frozenset()) for t in tubes]
