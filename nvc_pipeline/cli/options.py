@@ -12,6 +12,7 @@ from nvc_pipeline.cli import say
 from nvc_pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from nvc_pipeline.config import Config
     from nvc_pipeline.stages.contract import Request, StageResult
 
 Study = Annotated[
@@ -30,6 +31,17 @@ SymptomaticSide = Annotated[
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML laid over configs/default.yaml.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key=value, for example measure.grades.deviation_mm=0.7")
+]
+Deidentify = Annotated[
+    bool, typer.Option("--deidentify", help="Work on a de-identified copy: results hold pseudonyms only.")
+]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        help="File with a secret of at least 16 bytes that makes the pseudonyms. By default the site's own, "
+        "made at first use in your configuration folder.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable result on standard output.")]
 
@@ -52,6 +64,17 @@ def request(
                 where=f"--symptomatic-side {symptomatic_side}",
             ) from error
     return Request(study, cisternogram, tof, side)
+
+
+def with_deidentify(config: Config, deidentify: bool, key: Path | None) -> Config:
+    """Return the configuration with what ``--deidentify`` and ``--key`` say."""
+    if not deidentify and key is not None and not config.ingest.deidentify:
+        raise UsageError(
+            "usage.key", "A key was given, but nothing is de-identified", remedy="add --deidentify"
+        )
+    changes: dict[str, object] = {"deidentify": True} if deidentify else {}
+    changes |= {"deidentify_key": str(key.absolute())} if key else {}
+    return config.model_copy(update={"ingest": config.ingest.model_copy(update=changes)})
 
 
 class Progress:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+
+
+def follow() -> None:
+    """Show on standard error what the package tells its log about progress."""
+    logger = logging.getLogger("nvc_pipeline")
+    if not any(isinstance(h, _Teller) for h in logger.handlers):
+        logger.addHandler(_Teller())
+        logger.setLevel(logging.INFO)
+
+
+class _Teller(logging.Handler):
+    """A line a message, without the text of exceptions: that could hold a patient's data."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(f"  {record.getMessage()}")
 
 
 def result(text: str) -> None:

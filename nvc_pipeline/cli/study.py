@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,15 +31,18 @@ def run(
     symptomatic_side: options.SymptomaticSide = None,
     config: options.ConfigFile = None,
     settings: options.Settings = None,
+    deidentify: options.Deidentify = False,
+    key: options.Key = None,
     as_json: options.Json = False,
 ) -> None:
     """Take one study through every stage: ingest, align, segment, trace, measure, report, export."""
     from nvc_pipeline.config import load_config
     from nvc_pipeline.stages.pipeline import STAGE_NAMES, run_case
 
-    checked = load_config(config, settings or [])
+    checked = options.with_deidentify(load_config(config, settings or []), deidentify, key)
     request = options.request(study, cisternogram, tof, symptomatic_side)
     say.note(RESEARCH_USE_ONLY)
+    say.follow()
     case = run_case(out, checked, request, options.Progress(STAGE_NAMES))
     if as_json:
         say.result(case.model_dump_json(by_alias=True))
@@ -55,9 +58,15 @@ def ingest(
     tof: options.Tof = None,
     config: options.ConfigFile = None,
     settings: options.Settings = None,
+    deidentify: options.Deidentify = False,
+    key: options.Key = None,
     as_json: options.Json = False,
 ) -> None:
-    """Convert and check only: DICOM to volumes, what each series is and why, and the findings."""
+    """Convert and check only: DICOM to volumes, what each series is and why, and the findings.
+
+    Every series that is sound becomes a volume; exit status 3 says that nothing could be measured on
+    them, and why.
+    """
     from nvc_pipeline.config import load_config
     from nvc_pipeline.stages import files
     from nvc_pipeline.stages.pipeline import run_stage
@@ -65,18 +74,34 @@ def ingest(
 
     request = options.request(study, cisternogram, tof, None)
     everything = ["ingest.convert_all=true", *(settings or [])]
-    run_stage("ingest", out, load_config(config, everything), request)
+    checked = options.with_deidentify(load_config(config, everything), deidentify, key)
+    say.follow()
+    progress = options.Progress(("ingest",))
+    progress("ingest", None)
+    progress("ingest", run_stage("ingest", out, checked, request))
     record = read_json(out / files.INGEST)
     if as_json:
         say.result((out / files.INGEST).read_text(encoding="utf-8").strip())
     else:
-        for series in record["series"]:
-            mark = "used" if series["used"] else "set aside"
-            say.result(f"{series['role']:15} {mark:9} {series['reason']}")
-        _say_findings(record["findings"])
-        say.result(f"Volumes and ingest.json: {out}")
-    if not record["files"].get("cisternogram"):
+        _list_series(record, out)
+    errors = [f for f in record["findings"] if f["severity"] == "error"]
+    for finding in errors:
+        say.error(f"input refused: {finding['message']} [{finding['code']}]")
+    if errors or not record["files"].get("cisternogram"):
         raise typer.Exit(3)
+
+
+def _list_series(record: dict[str, Any], out: Path) -> None:
+    """Print what each series is, and the findings; errors go to standard error."""
+    for number, series in enumerate(record["series"], start=1):
+        size = " x ".join(f"{v:.2f}" for v in series["voxel_mm"]) + " mm" if series["voxel_mm"] else ""
+        mark = "used" if series["used"] else ""
+        say.result(f"{number:3} {series['role']:15} {mark:5} {size}".rstrip())
+        for line in (series["reason"], series["series_instance_uid"], series["volume"]):
+            if line:
+                say.result(f"    {line}")
+    _say_findings([f for f in record["findings"] if f["severity"] != "error"])
+    say.result(f"Volumes and ingest.json: {out}")
 
 
 def stage(
@@ -95,6 +120,7 @@ def stage(
     from nvc_pipeline.stages.pipeline import run_stage
 
     request = options.request(study, cisternogram, tof, symptomatic_side)
+    say.follow()
     result = run_stage(name, out, load_config(config, settings or []), request)
     say.result(
         _stage_json(result) if as_json else f"{name}: {'done' if result.ran else 'kept, nothing changed'}"

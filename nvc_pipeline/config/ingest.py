@@ -34,3 +34,5 @@ class IngestConfig(Section):
     file_seconds: int = Field(gt=0)
     workers: int = Field(ge=1, le=64)
     convert_all: bool
+    deidentify: bool
+    deidentify_key: str

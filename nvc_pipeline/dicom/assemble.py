@@ -43,8 +43,15 @@ def assemble(
     sandbox: Sandbox,
     config: IngestConfig,
     resolution: Resolution | None = None,
+    *,
+    passing: bool = False,
 ) -> Assembled:
     """Decode a stack that passed the gate.
+
+    Parameters
+    ----------
+    passing:
+        The volume will soon be dropped: its part of the shared buffer is used again.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def assemble(
         return Assembled(
             None, (refuse("too_many_voxels", "The volume has more voxels than ingest.max_voxels"),)
         )
-    array, answers = sandbox.decode(_jobs(slots, intake), shape, _dtype(slots))
+    array, answers = sandbox.decode(_jobs(slots, intake), shape, _dtype(slots), passing=passing)
     if failure := next((str(a["refused"]) for a in answers if "refused" in a), ""):
         code = failure if failure in _MESSAGES else "undecodable_pixels"
         message = _MESSAGES.get(failure, "The pixel data of a slice can't be decoded")

@@ -25,7 +25,11 @@ def check_completeness(
     if stated is not None and there < stated:
         message = f"{there} of {stated} instances arrived: the series is incomplete"
         return [refuse("incomplete_series", message)]
-    out = _numbering(series, planes, layout)
+    out = []
+    if expected is not None and there > expected:
+        message = f"{there} instances are here, the archive counts {expected}: it may hold an older state"
+        out.append(warn("more_than_counted", message))
+    out += _numbering(series, planes, layout)
     out += _spacing_tags(planes, layout)
     whole_object = there == 1 and len(planes) > 1  # a multi-frame object arrives whole or truncated
     if stated is None and not whole_object and not any(f.code == "ingest.instance_gap" for f in out):

@@ -1,19 +1,22 @@
-"""Every volume of a source, whatever its role: for conversion and for comparison with converters."""
+"""Volumes of every series, whatever their role: for conversion and for comparison with converters."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nvc_pipeline.config.ingest import IngestConfig
 from nvc_pipeline.dicom.assemble import assemble
 from nvc_pipeline.dicom.gate import check_stack
 from nvc_pipeline.dicom.header import safe_uid
-from nvc_pipeline.dicom.intake import read_source
+from nvc_pipeline.dicom.intake import Intake, read_source
 from nvc_pipeline.dicom.resolution import acquired_resolution
+from nvc_pipeline.dicom.result import bids_parameters
 from nvc_pipeline.dicom.sandbox import Sandbox
-from nvc_pipeline.dicom.stacks import group_series
+from nvc_pipeline.dicom.stacks import Series, Stack, group_series
 from nvc_pipeline.domain.case import Finding
 from nvc_pipeline.geometry import Volume
 
@@ -24,18 +27,53 @@ class Converted:
 
     Parameters
     ----------
-    series_number:
-        Position of the series in the source, from 0.
+    series_number, stack_number:
+        Position of the series in the source and of the stack in the series, from 1.
     component, echo_time_ms:
         What tells the stack from its neighbours in the series.
+    parameters:
+        Acquisition parameters under BIDS names and units.
+    files:
+        What it was read from.
+    rule:
+        How the acquired resolution was derived.
     """
 
     series_instance_uid: str
     series_number: int
+    stack_number: int
     component: str
     echo_time_ms: float | None
     volume: Volume | None
     findings: tuple[Finding, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    rule: str = ""
+
+
+def convert_stack(
+    series: Series,
+    stack: Stack,
+    places: tuple[int, int],
+    intake: Intake,
+    sandbox: Sandbox,
+    config: IngestConfig,
+) -> Converted:
+    """Convert one stack; ``places`` are the numbers of series and stack, from 1."""
+    checked = check_stack(series, stack, config, intake.expected.get(series.uid))
+    resolution = acquired_resolution(checked)
+    made = assemble(checked, intake, sandbox, config, resolution, passing=True)
+    return Converted(
+        safe_uid(series.uid),
+        *places,
+        stack.component,
+        stack.planes[0].frame.echo_time,
+        made.volume,
+        (*checked.findings, *made.findings),
+        bids_parameters(checked),
+        tuple(dict.fromkeys(intake.path_of(plane.instance) for plane in checked.planes)),
+        resolution.rule if resolution else "",
+    )
 
 
 def every_volume(source: Path, config: IngestConfig) -> tuple[Converted, ...]:
@@ -46,21 +84,10 @@ def every_volume(source: Path, config: IngestConfig) -> tuple[Converted, ...]:
     InputRefused
         As :func:`nvc_pipeline.dicom.intake.read_source`.
     """
-    out: list[Converted] = []
     with Sandbox(config) as sandbox, tempfile.TemporaryDirectory(prefix="nvc-convert-") as scratch:
         intake = read_source(source, config, sandbox, Path(scratch))
-        for number, series in enumerate(group_series(intake.instances)):
-            for stack in series.stacks:
-                checked = check_stack(series, stack, config)
-                made = assemble(checked, intake, sandbox, config, acquired_resolution(checked))
-                out.append(
-                    Converted(
-                        safe_uid(series.uid),
-                        number,
-                        stack.component,
-                        stack.planes[0].frame.echo_time,
-                        made.volume,
-                        (*checked.findings, *made.findings),
-                    )
-                )
-    return tuple(out)
+        return tuple(
+            convert_stack(series, stack, (n, k), intake, sandbox, config)
+            for n, series in enumerate(group_series(intake.instances), start=1)
+            for k, stack in enumerate(series.stacks, start=1)
+        )

@@ -7,6 +7,9 @@ HMAC-SHA256 under the site's key.
 
 from __future__ import annotations
 
+import base64
+import logging
+import os
 import re
 import shutil
 import tempfile
@@ -23,9 +26,11 @@ from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.errors import InputRefused, UsageError
 from nvc_pipeline.store.atomic import output_errors
 
+_LOGGER = logging.getLogger(__name__)
 _MIN_KEY_BYTES = 16
 _NAMES = {"subject": r"sub-[0-9a-f]{10}", "series": r"[0-9a-f]{12}", "instance": r"[0-9a-f]{16}"}
 # MR images: the objects that research needs, and whose pixels are no page of text.
+_PARTIAL = ".partial-deidentified-"
 _LEFT_OUT = {
     "not_mr": "an object that is no MR image (report, page, screen shot) was left out",
     "burned_in": "an image with text burned into its pixels, or a screen shot, was left out",
@@ -49,6 +54,38 @@ class DeidentifyResult:
     subjects: tuple[str, ...]
     files: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+
+def site_key_path() -> Path:
+    """Return where the site's own key is kept: the user's configuration folder."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(base) if base else Path.home() / ".config") / "nvc_pipeline" / "deidentify.key"
+
+
+def site_key() -> bytes:
+    """Return the site's own key; at first use it is made, readable by the user alone.
+
+    Raises
+    ------
+    UsageError
+        ``deidentify.key`` where it can neither be read nor made.
+    """
+    path = site_key_path()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return read_key(path)
+    except OSError as error:
+        raise UsageError(
+            "deidentify.key",
+            "A key for pseudonyms can't be kept in the configuration folder",
+            remedy="give a file with a secret of your own with --key",
+        ) from error
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(base64.b64encode(os.urandom(32)) + b"\n")
+    _LOGGER.info("A key for pseudonyms was made: %s. Keep it secret, and keep a copy of it.", path)
+    return read_key(path)
 
 
 def read_key(path: Path) -> bytes:
@@ -80,7 +117,13 @@ def require_key(key: bytes) -> bytes:
 
 
 def deidentify_study(
-    source: Path, out: Path, key: bytes, options: Options, config: IngestConfig
+    source: Path,
+    out: Path,
+    key: bytes,
+    options: Options,
+    config: IngestConfig,
+    *,
+    leave_out: Path | None = None,
 ) -> DeidentifyResult:
     """Write a de-identified copy of every MR image of ``source``.
 
@@ -94,6 +137,8 @@ def deidentify_study(
         At least 16 bytes. Equal keys give equal pseudonyms for one patient, ever.
     config:
         Limits of the parsing child.
+    leave_out:
+        Folder inside the source that is not part of the study; ``out`` itself never is.
 
     Raises
     ------
@@ -106,8 +151,10 @@ def deidentify_study(
     out = out.absolute()  # the child that writes has a working folder of its own
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as folder, Sandbox(config) as sandbox:
-        answers = _rewrite(source, Path(folder), key, options, config, sandbox)
+        for left in out.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(left)  # of a killed run
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=out) as folder, Sandbox(config) as sandbox:
+        answers = _rewrite(source, Path(folder), key, options, config, sandbox, leave_out or out)
         written, counts, faces = _publish(answers, Path(folder), out)
     if not written:
         raise InputRefused(
@@ -120,20 +167,26 @@ def deidentify_study(
 
 
 def _rewrite(
-    source: Path, folder: Path, key: bytes, options: Options, config: IngestConfig, sandbox: Sandbox
+    source: Path,
+    folder: Path,
+    key: bytes,
+    options: Options,
+    config: IngestConfig,
+    sandbox: Sandbox,
+    leave_out: Path,
 ) -> list[dict[str, Any]]:
-    unpacked = folder / "unpacked"
-    unpacked.mkdir()
-    try:
-        intake = read_source(source, config, sandbox, unpacked)
-    except InputRefused as refusal:
-        # A folder is often named after the patient: the message goes on without it.
-        raise InputRefused(refusal.code, refusal.what, remedy=refusal.remedy) from None
-    jobs = [
-        {"path": str(intake.path_of(instance)), "target": str(folder / f"{n:06d}")}
-        for n, instance in enumerate(intake.instances)
-    ]
-    return sandbox.deidentify(jobs, key, asdict(options))
+    # Originals out of an archive never touch the output, not even for a moment.
+    with tempfile.TemporaryDirectory(prefix="nvc-deidentify-") as unpacked:
+        try:
+            intake = read_source(source, config, sandbox, Path(unpacked), leave_out)
+        except InputRefused as refusal:
+            # A folder is often named after the patient: the message goes on without it.
+            raise InputRefused(refusal.code, refusal.what, remedy=refusal.remedy) from None
+        jobs = [
+            {"path": str(intake.path_of(instance)), "target": str(folder / f"{n:06d}")}
+            for n, instance in enumerate(intake.instances)
+        ]
+        return sandbox.deidentify(jobs, key, asdict(options))
 
 
 def _publish(answers: list[dict[str, Any]], folder: Path, out: Path) -> tuple[list[str], Counter[str], int]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from nvc_pipeline.dicom.filebytes import PARSE_ERRORS, FileRefused, OpenFile
-from nvc_pipeline.dicom.functional_groups import frames_of
+from nvc_pipeline.dicom.functional_groups import converted_attributes, frames_of
 from nvc_pipeline.dicom.values import code, codes, number, numbers, text, whole
 
 _ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
@@ -76,7 +76,8 @@ HEADER_TAGS: tuple[str | tuple[int, int], ...] = (
     *("ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept"),
     *("TemporalPositionIdentifier", "DiffusionBValue", "ResonantNucleus", "AcquisitionDuration"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ComplexImageComponent"),
-    *("EchoPulseSequence", "SteadyStatePulseSequence", "TimeOfFlightContrast", "Spoiling"),
+    *("EchoPulseSequence", "SteadyStatePulseSequence", "TimeOfFlightContrast", "PhaseContrast", "Spoiling"),
+    *("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"),
     *("BurnedInAnnotation", "ContrastBolusAgentSequence"),
     *((0x0019, 0x0010), (0x0019, 0x100A), (0x0019, 0x109C), (0x0019, 0x109E)),
     *((0x0043, 0x0010), (0x0043, 0x102F), (0x2001, 0x0010), (0x2001, 0x1020)),
@@ -190,6 +191,21 @@ def _acquired_at(dataset: Dataset) -> float | None:
 
 def _physics(dataset: Dataset) -> dict[str, Any]:
     out: dict[str, Any] = {}
+    for part in (dataset, *converted_attributes(dataset)):
+        for keyword, value in _plain_physics(part).items():
+            out.setdefault(keyword, value)
+    out["ContrastAgent"] = bool(text(dataset, "ContrastBolusAgent")) or bool(
+        dataset.get("ContrastBolusAgentSequence")
+    )
+    if (resolution := _siemens_slice_resolution(dataset)) is not None:
+        out["SiemensSliceResolution"] = resolution
+    out.update(_enhanced_physics(dataset))
+    return out
+
+
+def _plain_physics(dataset: Dataset) -> dict[str, Any]:
+    """Return the attributes of a classic header."""
+    out: dict[str, Any] = {}
     for keyword in _PHYSICS_NUMBERS:
         if (value := number(dataset, keyword)) is not None and math.isfinite(value):
             out[keyword] = value
@@ -201,12 +217,6 @@ def _physics(dataset: Dataset) -> dict[str, Any]:
             out[keyword] = value_list
     if matrix := numbers(dataset, "AcquisitionMatrix", 4):
         out["AcquisitionMatrix"] = matrix
-    out["ContrastAgent"] = bool(text(dataset, "ContrastBolusAgent")) or bool(
-        dataset.get("ContrastBolusAgentSequence")
-    )
-    if (resolution := _siemens_slice_resolution(dataset)) is not None:
-        out["SiemensSliceResolution"] = resolution
-    out.update(_enhanced_physics(dataset))
     return out
 
 

@@ -9,7 +9,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
@@ -63,8 +62,12 @@ class Limits:
     max_voxels: int
 
     def inflated_bytes(self, compressed: int) -> int:
-        """Return how large ``compressed`` bytes may become."""
-        return min(self.max_file_bytes, max(_FREE_INFLATION_BYTES, compressed * self.max_inflation))
+        """Return how large ``compressed`` bytes of one file may become."""
+        return min(self.max_file_bytes, self.swollen(compressed))
+
+    def swollen(self, compressed: int) -> int:
+        """Return how large ``compressed`` bytes of any number of files may become."""
+        return max(_FREE_INFLATION_BYTES, compressed * self.max_inflation)
 
 
 @dataclass(frozen=True)
@@ -199,40 +202,3 @@ def _meta_syntax(stream: BinaryIO) -> tuple[str, int]:
 def _plain_meta() -> bytes:
     uid = b"1.2.840.10008.1.2.1\0"
     return bytes(128) + b"DICM" + b"\x02\x00\x10\x00UI" + struct.pack("<H", len(uid)) + uid
-
-
-def zip_members(path: str, target: str, limits: Limits, max_files: int, max_total: int) -> dict[str, Any]:
-    """Unpack the regular members of a zip into numbered files; a member's name is never a path.
-
-    Returns
-    -------
-    dict
-        ``count``, ``skipped`` (directories, links, encrypted), in archive order.
-    """
-    import zipfile
-
-    written, skipped, total = 0, 0, 0
-    with zipfile.ZipFile(path) as archive:
-        infos = archive.infolist()
-        if len(infos) > max_files:
-            raise FileRefused("too_many_files")
-        for info in infos:
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if info.is_dir() or info.flag_bits & 1 or kind not in (0, stat.S_IFREG):
-                skipped += 0 if info.is_dir() else 1
-                continue
-            limit = limits.inflated_bytes(max(info.compress_size, 1))
-            total += _unpack_member(archive, info, Path(target) / f"{written:06d}", limit, max_total - total)
-            written += 1
-    return {"count": written, "skipped": skipped}
-
-
-def _unpack_member(archive: Any, info: Any, out: Path, limit: int, left: int) -> int:
-    size = 0
-    with archive.open(info) as source, out.open("xb") as sink:
-        while chunk := source.read(_MIB):
-            size += len(chunk)
-            if size > limit or size > left:
-                raise FileRefused("inflation_bomb")
-            sink.write(chunk)
-    return size

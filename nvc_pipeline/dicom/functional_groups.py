@@ -59,6 +59,8 @@ def _plane(dataset: Dataset, groups: list[Dataset]) -> dict[str, Any]:
     transform = group("PixelValueTransformationSequence")
     image_type = codes(frame_type, "FrameType") or codes(dataset, "ImageType")
     echo = number(group("MREchoSequence"), "EffectiveEchoTime")
+    if echo is None:
+        echo = number(group("UnassignedPerFrameConvertedAttributesSequence"), "EchoTime")
     temporal = whole(content, "TemporalPositionIndex")
     if temporal is None and (number(dataset, "NumberOfTemporalPositions") or 1) > 1:
         temporal = whole(dataset, "TemporalPositionIdentifier")
@@ -99,6 +101,16 @@ def _component(dataset: Dataset, frame_type: Dataset, image_type: list[str]) -> 
     return "M"
 
 
+def converted_attributes(dataset: Dataset) -> list[Dataset]:
+    """Return classic attributes that a converter left in a legacy converted enhanced object."""
+    shared = raw(dataset, "SharedFunctionalGroupsSequence") or []
+    per_frame = raw(dataset, "PerFrameFunctionalGroupsSequence") or []
+    nowhere = Dataset()
+    names = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
+    found = [_group([*shared[:1], *per_frame[:1]], name, nowhere) for name in names]
+    return [item for item in found if item is not nowhere]
+
+
 def shared_physics(dataset: Dataset) -> dict[str, Any]:
     """Return the acquisition values that enhanced objects keep in functional groups."""
     shared = raw(dataset, "SharedFunctionalGroupsSequence") or []
@@ -119,7 +131,7 @@ def shared_physics(dataset: Dataset) -> dict[str, Any]:
     if inversion is not None:
         out["InversionTime"] = inversion
     modifier = _group(groups, "MRModifierSequence", dataset)
-    for keyword in ("SteadyStatePulseSequence", "TimeOfFlightContrast", "Spoiling", "EchoPulseSequence"):
+    for keyword in _MODIFIERS:
         if value_text := code(modifier, keyword) or code(dataset, keyword):
             out[keyword] = value_text
     out.update(_field_of_view(groups))
@@ -132,6 +144,11 @@ def shared_physics(dataset: Dataset) -> dict[str, Any]:
     if thickness is not None:
         out["SliceThickness"] = thickness
     return out
+
+
+_MODIFIERS = (
+    *("SteadyStatePulseSequence", "TimeOfFlightContrast", "PhaseContrast", "Spoiling", "EchoPulseSequence"),
+)
 
 
 def _field_of_view(groups: list[Dataset]) -> dict[str, Any]:

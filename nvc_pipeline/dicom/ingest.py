@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nvc_pipeline.config.ingest import IngestConfig
 from nvc_pipeline.dicom.assemble import assemble
+from nvc_pipeline.dicom.convert import Converted, convert_stack
+from nvc_pipeline.dicom.counts import missing_series
 from nvc_pipeline.dicom.findings import note, refuse, warn
 from nvc_pipeline.dicom.intake import Intake, read_source
 from nvc_pipeline.dicom.nifti_source import NiftiInput, is_nifti, load_input
@@ -22,6 +25,17 @@ from nvc_pipeline.domain.case import Finding, SeriesRecord, Severity
 from nvc_pipeline.geometry import Volume
 
 _ROLES = (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF)
+OnVolume = Callable[[Converted], None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One place that was read: its series, their stated counts, and paths that soon are gone."""
+
+    intake: Intake
+    views: list[SeriesView]
+    counts: Mapping[str, int]
+    gone: frozenset[Path]
 
 
 def ingest_study(
@@ -32,23 +46,30 @@ def ingest_study(
     tof: str | None = None,
     expected_instances: Mapping[str, int] | None = None,
     workdir: Path | None = None,
+    leave_out: Path | None = None,
     sandbox: Sandbox | None = None,
+    on_volume: OnVolume | None = None,
 ) -> IngestResult:
     """Read a study and give its cisternogram and TOF as checked volumes.
 
     Parameters
     ----------
     source:
-        DICOM folder (any depth), zip, DICOM file, or NIfTI file.
+        DICOM folder (any depth), zip, tar, DICOM file, or NIfTI file.
     cisternogram, tof:
         A series instance UID, or a path (NIfTI, DICOM folder or file), when the user chooses.
     expected_instances:
-        Instances a series by UID as the archive states them, where known.
+        Instances a series by UID as the archive states them, where known; a side file of the study
+        (:mod:`nvc_pipeline.dicom.counts`) says the same.
     workdir:
-        Folder that a zip is unpacked into and stays in; by default a temporary one, and the
-        references of a zip then have no path.
+        Folder that an archive is unpacked into and stays in; by default a temporary one, and the
+        references of an archive's files then have no path.
+    leave_out:
+        Folder inside the source that is not part of the study: that of the results.
     sandbox:
         Parsing children to use again; by default new ones.
+    on_volume:
+        Called with every other volume of the study, one at a time.
 
     Returns
     -------
@@ -59,7 +80,7 @@ def ingest_study(
     ------
     InputRefused
         Where there is nothing to describe: ``ingest.missing_path``, ``ingest.empty``, ``nifti.*``,
-        ``ingest.no_dicom``, ``ingest.too_many_files``, ``ingest.zip_damaged``.
+        ``ingest.no_dicom``, ``ingest.too_many_files``, ``ingest.archive_damaged``.
     UsageError
         ``ingest.no_such_series`` for a UID or path that the study does not hold.
     """
@@ -69,61 +90,53 @@ def ingest_study(
     asked = requests[SequenceRole.CISTERNOGRAPHY]
     if nifti and asked.empty and not _same_file(requests[SequenceRole.TOF], source):
         requests[SequenceRole.CISTERNOGRAPHY] = Request(SequenceRole.CISTERNOGRAPHY, path=source)
-    sources = [] if nifti else [source]
+    niftis = {r: load_input(q.path, config) for r, q in requests.items() if q.path and is_nifti(q.path)}
     with contextlib.ExitStack() as stack:
         children = sandbox or stack.enter_context(Sandbox(config))
-        return _with_dicom(sources, requests, config, expected_instances or {}, workdir, children)
+        base = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nvc-ingest-")))
+        readings = []
+        for number, each in enumerate(_dicom_sources(source, requests, niftis)):
+            folder = base / f"unpacked-{number}"
+            folder.mkdir(parents=True, exist_ok=True)
+            intake = read_source(each, config, children, folder, leave_out)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            gone = frozenset() if workdir else intake.unpacked
+            counts = {**intake.expected, **(expected_instances or {})}
+            readings.append(Reading(intake, view_series(intake, config, counts), counts, gone))
+        return _finish(readings, requests, niftis, config, children, on_volume)
 
 
 def _same_file(request: Request, source: Path) -> bool:
     return request.path is not None and request.path.exists() and request.path.samefile(source)
 
 
-def _with_dicom(
-    sources: list[Path],
-    requests: dict[SequenceRole, Request],
-    config: IngestConfig,
-    expected: Mapping[str, int],
-    workdir: Path | None,
-    sandbox: Sandbox,
-) -> IngestResult:
-    niftis = {r: load_input(q.path, config) for r, q in requests.items() if q.path and is_nifti(q.path)}
-    outside = [
-        q.path
-        for r, q in requests.items()
-        if q.path and r not in niftis and not any(_inside(q.path, s) for s in sources)
-    ]
-    with tempfile.TemporaryDirectory(prefix="nvc-ingest-") as scratch:
-        base = workdir or Path(scratch)
-        readings: list[tuple[Intake, list[SeriesView], bool]] = []
-        for number, source in enumerate([*sources, *outside]):
-            folder = base / f"unpacked-{number}"
-            folder.mkdir(parents=True, exist_ok=True)
-            intake = read_source(source, config, sandbox, folder)
-            keep = workdir is not None or not any(p.is_relative_to(folder) for p in intake.paths[:1])
-            readings.append((intake, view_series(intake, config, expected), keep))
-            if not any(folder.iterdir()):
-                folder.rmdir()
-        return _finish(readings, requests, niftis, config, sandbox)
+def _dicom_sources(
+    source: Path, requests: Mapping[SequenceRole, Request], niftis: Mapping[SequenceRole, NiftiInput]
+) -> list[Path]:
+    """Return the study, and what the user named outside it."""
+    sources = [] if is_nifti(source) else [source]
+    for role, request in requests.items():
+        if request.path and role not in niftis and not any(_inside(request.path, s) for s in sources):
+            sources.append(request.path)
+    return sources
 
 
 def _inside(path: Path, source: Path) -> bool:
     return path.resolve().is_relative_to(source.resolve())
 
 
-Readings = list[tuple[Intake, list[SeriesView], bool]]
-
-
 def _finish(
-    readings: Readings,
-    requests: dict[SequenceRole, Request],
-    niftis: dict[SequenceRole, NiftiInput],
+    readings: Sequence[Reading],
+    requests: Mapping[SequenceRole, Request],
+    niftis: Mapping[SequenceRole, NiftiInput],
     config: IngestConfig,
     sandbox: Sandbox,
+    on_volume: OnVolume | None,
 ) -> IngestResult:
-    views = [v for _, group, _ in readings for v in group]
-    owner = {id(v): (intake, keep) for intake, group, keep in readings for v in group}
-    findings = [f for intake, _, _ in readings for f in intake.findings]
+    views = [v for reading in readings for v in reading.views]
+    owner = {id(v): reading for reading in readings for v in reading.views}
+    findings = _about_sources(readings)
     study = study_findings(views, explicit=not requests[SequenceRole.CISTERNOGRAPHY].empty)
     findings += study
     blocked = any(f.severity is Severity.ERROR for f in study)
@@ -141,25 +154,47 @@ def _finish(
         findings += _labelled(role, choice.findings)
         if choice.view is None or blocked:
             continue
-        intake, keep = owner[id(choice.view)]
-        made = assemble(choice.view.checked, intake, sandbox, config, choice.view.resolution)
+        reading = owner[id(choice.view)]
+        made = assemble(choice.view.checked, reading.intake, sandbox, config, choice.view.resolution)
         findings += _labelled(role, made.findings)
         if made.volume is not None:
             volumes[role] = made.volume
-            sources[role] = source_of(choice.view.checked, intake, keep)
+            sources[role] = source_of(choice.view.checked, reading.intake, reading.gone)
     for role, volume in volumes.items():
         findings += _labelled(role, check_resolution(volume, role, config))
     findings += _absences(volumes, findings)
     findings += _between(choices, volumes, config)
-    records = _records(views, choices, volumes, niftis, config)
+    if on_volume:
+        used = {id(c.view.stack) for r, c in choices.items() if c.view and r in volumes}
+        _convert_others(readings, used, config, sandbox, on_volume)
     return IngestResult(
-        records,
+        _records(views, choices, volumes, niftis, config),
         tuple(dict.fromkeys(findings)),
         volumes.get(SequenceRole.CISTERNOGRAPHY),
         volumes.get(SequenceRole.TOF),
         sources.get(SequenceRole.CISTERNOGRAPHY),
         sources.get(SequenceRole.TOF),
     )
+
+
+def _about_sources(readings: Sequence[Reading]) -> list[Finding]:
+    findings = [f for reading in readings for f in reading.intake.findings]
+    expected = {uid: n for reading in readings for uid, n in reading.counts.items()}
+    return findings + missing_series(expected, (v.series.uid for r in readings for v in r.views))
+
+
+def _convert_others(
+    readings: Sequence[Reading], used: set[int], config: IngestConfig, sandbox: Sandbox, on_volume: OnVolume
+) -> None:
+    """Hand over every stack that is not used, one volume in memory at a time."""
+    number = 0
+    for reading in readings:
+        for view in reading.views:
+            number += 1
+            for k, stack in enumerate(view.series.stacks, start=1):
+                if id(stack) not in used:
+                    places = (number, k)
+                    on_volume(convert_stack(view.series, stack, places, reading.intake, sandbox, config))
 
 
 def _labelled(role: SequenceRole, findings: Iterable[Finding]) -> list[Finding]:
@@ -170,9 +205,9 @@ def _labelled(role: SequenceRole, findings: Iterable[Finding]) -> list[Finding]:
 
 def _records(
     views: list[SeriesView],
-    choices: dict[SequenceRole, Choice],
-    volumes: dict[SequenceRole, Volume],
-    niftis: dict[SequenceRole, NiftiInput],
+    choices: Mapping[SequenceRole, Choice],
+    volumes: Mapping[SequenceRole, Volume],
+    niftis: Mapping[SequenceRole, NiftiInput],
     config: IngestConfig,
 ) -> tuple[SeriesRecord, ...]:
     records = []

@@ -1,26 +1,25 @@
-"""A path to parsed headers: folder, zip, single file or gzip'd files; nothing is trusted.
+"""A path to parsed headers: folder, archive, single file or gzip'd files; nothing is trusted.
 
-Files are found by walking, never through a DICOMDIR; links, pipes and devices are not opened;
-no path is ever made from a value inside a file.
+Files are found by walking (:mod:`nvc_pipeline.dicom.sources`), never through a DICOMDIR; no path is
+ever made from a value inside a file.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nvc_pipeline.config.ingest import IngestConfig
+from nvc_pipeline.dicom.counts import read_counts
 from nvc_pipeline.dicom.header import InstanceHeader
 from nvc_pipeline.dicom.sandbox import Sandbox
+from nvc_pipeline.dicom.sources import list_files
 from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.errors import InputRefused
 
 _DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-_MIB = 1 << 20
 
 # What the parsing child calls a file that it sets aside, and how a person reads it.
 _SET_ASIDE = {
@@ -38,8 +37,7 @@ _SET_ASIDE = {
     "parser_crashed": (Severity.WARNING, "it ended the parsing process"),
     "parser_took_too_long": (Severity.WARNING, "parsing exceeds ingest.file_seconds"),
     "no_image": (Severity.INFO, "a DICOM object without an image"),
-    "zip_damaged": (Severity.ERROR, "a damaged zip"),
-    "too_many_files": (Severity.ERROR, "more members than ingest.max_files"),
+    "folder_unreadable": (Severity.WARNING, "a folder that may not be read: files in it are unknown"),
 }
 
 
@@ -50,54 +48,64 @@ class Intake:
     Parameters
     ----------
     paths:
-        Files as they were read; ``InstanceHeader.file`` indexes it. For a zip these are the
+        Files as they were read; ``InstanceHeader.file`` indexes it. For an archive these are the
         numbered files of the unpacked copy.
     instances:
         Image instances, in path order.
     findings:
         One a kind of file set aside, with its count.
+    unpacked:
+        Paths that came out of an archive and go with its working folder.
+    expected:
+        Instances a series by UID as the archive that sent the study counts them, where it said so.
     """
 
     paths: tuple[Path, ...]
     instances: tuple[InstanceHeader, ...]
     findings: tuple[Finding, ...]
+    unpacked: frozenset[Path] = frozenset()
+    expected: Mapping[str, int] = field(default_factory=dict)
 
     def path_of(self, instance: InstanceHeader) -> Path:
         """Return the file that an instance came from."""
         return self.paths[instance.file]
 
 
-def read_source(source: Path, config: IngestConfig, sandbox: Sandbox, workdir: Path) -> Intake:
+def read_source(
+    source: Path, config: IngestConfig, sandbox: Sandbox, workdir: Path, leave_out: Path | None = None
+) -> Intake:
     """Find and parse every DICOM file at ``source``.
 
     Parameters
     ----------
     source:
-        Folder (searched to any depth), zip, or a single file.
+        Folder (searched to any depth, archives in it unpacked), zip, tar, or a single file.
     workdir:
-        Existing private folder that a zip may be unpacked into.
+        Existing private folder that archives may be unpacked into.
+    leave_out:
+        Folder inside the source that is not part of the study.
 
     Raises
     ------
     InputRefused
         ``ingest.missing_path``, ``ingest.empty``, ``ingest.too_many_files``,
-        ``ingest.zip_damaged``, ``ingest.inflation_bomb``, ``ingest.no_dicom``.
+        ``ingest.archive_damaged``, ``ingest.inflation_bomb``, ``ingest.no_dicom``.
     """
     # The parsing child has a working folder of its own: a relative path would mean another file there.
     source, workdir = source.absolute(), workdir.absolute()
-    paths, skipped = _list_files(source, config)
-    if len(paths) == 1 and _is_zip(paths[0]):
-        paths = _unpacked(paths[0], sandbox, workdir)
-    if not paths:
+    leave_out = leave_out.absolute() if leave_out else None
+    listing = list_files(source, config, sandbox, workdir, leave_out)
+    if not listing.paths:
         raise InputRefused(
             "ingest.empty",
             "There is no file in the study folder",
             where=str(source),
             remedy="give the folder that holds the DICOM files, a zip of it, or one file",
         )
-    counts: Counter[str] = Counter({"not_regular_file": skipped} if skipped else {})
-    instances = _parse(paths, sandbox, counts)
-    findings = tuple(_set_aside(code, n) for code, n in sorted(counts.items()) if n)
+    counts = Counter(listing.skipped)
+    instances = _parse(list(listing.paths), sandbox, counts)
+    expected, problems = read_counts(listing.counts_file)
+    findings = (*(_set_aside(code, n) for code, n in sorted(counts.items()) if n), *problems)
     if not instances:
         reasons = "; ".join(f.message for f in findings)
         raise InputRefused(
@@ -106,79 +114,7 @@ def read_source(source: Path, config: IngestConfig, sandbox: Sandbox, workdir: P
             where=str(source),
             remedy="give the folder that holds the DICOM files; a NIfTI goes to --cisternogram or --tof",
         )
-    return Intake(tuple(paths), tuple(instances), findings)
-
-
-def _list_files(source: Path, config: IngestConfig) -> tuple[list[Path], int]:
-    try:
-        status = source.stat()
-    except (OSError, ValueError) as error:
-        raise InputRefused(
-            "ingest.missing_path",
-            "The study does not exist or can't be read",
-            where=str(source),
-            remedy="check the path",
-        ) from error
-    if stat.S_ISREG(status.st_mode):
-        return [source.resolve()], 0
-    if not stat.S_ISDIR(status.st_mode):
-        raise InputRefused(
-            "ingest.not_regular_file",
-            "The study is neither a folder nor a file",
-            where=str(source),
-            remedy="give a folder, a zip or a file",
-        )
-    found: list[Path] = []
-    skipped = 0
-    for entry, regular in _walk(source):
-        if not regular:
-            skipped += 1
-            continue
-        found.append(entry)
-        if len(found) > config.max_files:
-            raise InputRefused(
-                "ingest.too_many_files",
-                f"The folder holds more than {config.max_files} files",
-                where=str(source),
-                remedy="give one study's folder, or raise ingest.max_files",
-            )
-    return sorted(found), skipped
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield every entry below ``folder`` that is not a folder, and whether it is a regular file."""
-    stack = [folder]
-    while stack:
-        try:
-            with os.scandir(stack.pop()) as entries:
-                listing = sorted(entries, key=lambda e: e.name)
-        except OSError:
-            continue  # a folder that may not be read holds nothing that can be used
-        for entry in listing:
-            if entry.is_dir(follow_symlinks=False):
-                stack.append(Path(entry.path))
-            else:
-                yield Path(entry.path), entry.is_file(follow_symlinks=False)
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as handle:
-        head = handle.read(132)
-    return head[:4] in (b"PK\x03\x04", b"PK\x05\x06") and head[128:132] != b"DICM"
-
-
-def _unpacked(path: Path, sandbox: Sandbox, workdir: Path) -> list[Path]:
-    answer = sandbox.unzip(path, workdir)
-    if "unzipped" not in answer:
-        code = str(answer.get("refused", "zip_damaged"))
-        reason = _SET_ASIDE.get(code, (Severity.ERROR, "damaged"))[1]
-        raise InputRefused(
-            f"ingest.{code}",
-            f"The zip can't be unpacked: {reason}",
-            where=str(path),
-            remedy="pack the study again, or give the folder itself",
-        )
-    return sorted(p for p in workdir.iterdir() if p.is_file() and not p.is_symlink())
+    return Intake(listing.paths, tuple(instances), findings, listing.unpacked, expected)
 
 
 def _parse(paths: list[Path], sandbox: Sandbox, counts: Counter[str]) -> list[InstanceHeader]:

@@ -38,6 +38,7 @@ class Layout:
 
 
 Fit = tuple[Layout | None, list[Plane], list[Finding]]
+Axes = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 def fit_layout(planes: Sequence[Plane], config: IngestConfig) -> Fit:
@@ -52,11 +53,11 @@ def fit_layout(planes: Sequence[Plane], config: IngestConfig) -> Fit:
     if axes is None:
         return None, list(planes), findings
     row, column, normal, pixel = axes
-    if len(planes) == 1:
-        return None, list(planes), [refuse("single_slice", "The series is a single slice, not a volume")]
     positions = np.array([p.frame.position for p in planes], dtype=float)
     if not np.all(np.isfinite(positions)):
         return None, list(planes), [refuse("position_invalid", "A slice position is not a number")]
+    if len(planes) == 1:
+        return _one_slice(planes[0], axes, positions)
     order = np.argsort(positions @ normal, kind="stable")
     positions = positions[order]
     ordered = [planes[i] for i in order]
@@ -77,6 +78,19 @@ def fit_layout(planes: Sequence[Plane], config: IngestConfig) -> Fit:
     return Layout(affine, spacing, worst, thickness), ordered, findings
 
 
+def _one_slice(plane: Plane, axes: Axes, position: FloatArray) -> Fit:
+    """Give a lone slice a grid one slice deep; whether that is enough is the stage's question."""
+    row, column, normal, pixel = axes
+    thickness = plane.frame.thickness
+    spacing = plane.instance.physics.get("SpacingBetweenSlices") or thickness
+    if not isinstance(spacing, float) or not 0.01 < spacing < 500.0:
+        message = "The series is a single slice, and nothing says how thick it is"
+        return None, [plane], [refuse("single_slice", message)]
+    affine = _affine(row, column, normal, pixel, spacing, position)
+    message = "The series is a single slice: a volume one slice deep"
+    return Layout(affine, spacing, 0.0, thickness), [plane], [warn("single_slice", message)]
+
+
 def _affine(
     row: FloatArray, column: FloatArray, normal: FloatArray, pixel: FloatArray, spacing: float, at: FloatArray
 ) -> Affine:
@@ -87,9 +101,6 @@ def _affine(
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = row * pixel[1], column * pixel[0], normal * spacing
     matrix[:3, 3] = at.mean(axis=0) - middle * spacing * normal
     return Affine(matrix)
-
-
-Axes = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 def _axes(planes: Sequence[Plane], config: IngestConfig) -> tuple[Axes | None, list[Finding]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class VolumeSource:
     parameters:
         Acquisition parameters under BIDS names and units (seconds, degrees, tesla, mm);
         no free text, no date, no name.
+    sha256:
+        Of the files, where someone took it before they went.
     """
 
     series_instance_uid: str
@@ -51,6 +53,7 @@ class VolumeSource:
     instances: tuple[InstanceReference, ...] = ()
     files: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,23 @@ class IngestResult:
     cisternogram_source: VolumeSource | None = None
     tof_source: VolumeSource | None = None
 
+    def with_findings(self, more: tuple[Finding, ...]) -> IngestResult:
+        """Return the result with findings of what came before."""
+        return replace(self, findings=(*more, *self.findings))
 
-def source_of(checked: CheckedStack, intake: Intake, keep_paths: bool) -> VolumeSource:
-    """Return the references of a stack that became a volume."""
+    def with_hashes(self, hash_of: Callable[[tuple[Path, ...]], str]) -> IngestResult:
+        """Return the result with hashes of the source files, which may soon be gone."""
+        sources = (self.cisternogram_source, self.tof_source)
+        first, second = (s and replace(s, sha256=hash_of(s.files)) for s in sources)
+        return replace(self, cisternogram_source=first, tof_source=second)
+
+
+def source_of(checked: CheckedStack, intake: Intake, gone: frozenset[Path]) -> VolumeSource:
+    """Return the references of a stack that became a volume; paths in ``gone`` are left out."""
     first = checked.planes[0].instance
     instances = tuple(
         InstanceReference(
-            intake.path_of(plane.instance) if keep_paths else None,
+            path if (path := intake.path_of(plane.instance)) not in gone else None,
             safe_uid(plane.instance.sop_class_uid),
             safe_uid(plane.instance.sop_instance_uid),
             plane.frame.index + 1,

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nvc_pipeline.config.ingest import IngestConfig
+from nvc_pipeline.dicom.progress import Steps
 from nvc_pipeline.errors import InputRefused
 
 _MIB = 1 << 20
@@ -55,11 +56,11 @@ class _Child:
         except OSError as error:
             raise ChildDied("crashed") from error
 
-    def receive(self) -> dict[str, Any]:
+    def receive(self, seconds: float | None = None) -> dict[str, Any]:
         if not self.ready:
             self.ready = True
             self._message(_START_SECONDS)
-        return self._message(self.file_seconds)
+        return self._message(seconds or self.file_seconds)
 
     def _message(self, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
@@ -199,7 +200,9 @@ class Sandbox:
             "max_voxels": self._config.max_voxels,
         }
 
-    def _answers(self, number: int, request: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    def _answers(
+        self, number: int, request: dict[str, Any], key: str, seconds: float | None = None
+    ) -> list[dict[str, Any]]:
         """Send the items of ``request[key]``; one answer each, whatever becomes of the child."""
         items = list(request[key])
         answers: list[dict[str, Any]] = []
@@ -208,14 +211,17 @@ class Sandbox:
                 child = self._child(number)
                 child.send({**request, key: items[len(answers) :]})
                 while len(answers) < len(items):
-                    answers.append(child.receive())
+                    answers.append(child.receive(seconds))
             except ChildDied as death:
                 self._bury(number)
                 answers.append({"refused": f"parser_{death}"})
         return answers
 
-    def _spread(self, items: Sequence[Any], request: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    def _spread(
+        self, items: Sequence[Any], request: dict[str, Any], key: str, what: str
+    ) -> list[dict[str, Any]]:
         """Share the items out to the children in small batches; answers in the items' order."""
+        steps = Steps(what, len(items))
         workers = min(self._config.workers, max(1, len(items)))
         size = max(1, min(32, -(-len(items) // workers)))
         batches = [list(items[at : at + size]) for at in range(0, len(items), size)]
@@ -229,6 +235,8 @@ class Sandbox:
                 if at is None:
                     return
                 results[at] = self._answers(number, {**request, key: batches[at]}, key)
+                with self._lock:
+                    steps.add(len(batches[at]))
 
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(serve, range(workers)))
@@ -237,31 +245,43 @@ class Sandbox:
     def scan(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         """Parse headers: one answer a path, ``{"instance": ...}`` or ``{"refused": code}``."""
         request = {**self._base("scan"), "salt": self._salt}
-        return self._spread([str(p) for p in paths], request, "paths")
+        return self._spread([str(p) for p in paths], request, "paths", "files read")
 
-    def unzip(self, path: Path, target: Path) -> dict[str, Any]:
-        """Unpack a zip into numbered files of ``target``: ``{"unzipped": ...}`` or ``{"refused": code}``."""
+    def unpack(self, path: Path, target: Path, max_files: int) -> dict[str, Any]:
+        """Unpack an archive into numbered files of ``target``.
+
+        Answers ``{"unpacked": ...}`` or ``{"refused": code}``.
+        It may take as long as the child may live: an archive is many files.
+        """
         request = {
-            **self._base("unzip"),
+            **self._base("unpack"),
             "path": str(path),
             "target": str(target),
-            "max_files": self._config.max_files,
+            "max_files": max_files,
             "max_total": self._config.max_total_mib * _MIB,
             "once": [0],
         }
-        return self._answers(0, request, "once")[0]
+        return self._answers(0, request, "once", float(self._config.parse_seconds))[0]
 
     def deidentify(
         self, jobs: Sequence[dict[str, Any]], key: bytes, options: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """Clean ``job["path"]`` into ``job["target"]`` (see :mod:`nvc_pipeline.dicom.rewrite`)."""
         request = {**self._base("deidentify"), "key": key.hex(), "options": options}
-        return self._spread(list(jobs), request, "jobs")
+        return self._spread(list(jobs), request, "jobs", "files de-identified")
 
     def decode(
-        self, jobs: Sequence[dict[str, Any]], shape: tuple[int, int, int], dtype: np.dtype[Any]
+        self,
+        jobs: Sequence[dict[str, Any]],
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any],
+        *,
+        passing: bool = False,
     ) -> tuple[npt.NDArray[Any], list[dict[str, Any]]]:
-        """Decode jobs (see :func:`nvc_pipeline.dicom.pixels.decode_file`) into a new array of ``shape``."""
+        """Decode jobs (see :func:`nvc_pipeline.dicom.pixels.decode_file`) into a new array of ``shape``.
+
+        ``passing``: the array will soon be dropped; it is copied out, and the buffer's part used again.
+        """
         size = int(np.prod(shape)) * dtype.itemsize
         if self._reuse:
             self._used = 0
@@ -270,7 +290,10 @@ class Sandbox:
         if os.fstat(self._buffer).st_size < self._used:
             os.ftruncate(self._buffer, self._used)
         request = {**self._base("decode"), "shape": list(shape), "dtype": dtype.str, "offset": offset}
-        answers = self._spread(list(jobs), request, "jobs")
+        answers = self._spread(list(jobs), request, "jobs", "slices decoded")
         view = mmap.mmap(self._buffer, size, offset=offset)
         array = np.frombuffer(view, dtype).reshape(shape)
-        return (array.copy() if self._reuse else array), answers
+        if self._reuse or passing:
+            self._used = offset
+            return array.copy(), answers
+        return array, answers

@@ -10,6 +10,7 @@ from pathlib import Path
 from nvc_pipeline.config.ingest import IngestConfig
 from nvc_pipeline.dicom.findings import refuse, warn
 from nvc_pipeline.dicom.header import safe_uid
+from nvc_pipeline.dicom.layout import fit_layout
 from nvc_pipeline.dicom.views import SeriesView
 from nvc_pipeline.domain.anatomy import SequenceRole
 from nvc_pipeline.domain.case import Finding, Severity
@@ -92,24 +93,74 @@ def choose(
     """
     if not request.empty:
         return _asked(role, request, views)
-    candidates = [v for v in views if v.verdict.role is role and v is not cisternogram]
-    if cisternogram is not None:
-        candidates = [
-            v for v in candidates if v.series.first.study_uid == cisternogram.series.first.study_uid
-        ]
+    study = cisternogram.series.first.study_uid if cisternogram else None
+    open_views = [v for v in views if v is not cisternogram and study in (None, v.series.first.study_uid)]
+    candidates = [v for v in open_views if v.verdict.role is role]
     fit = [v for v in candidates if not v.refused]
-    # A reformat without a telling word beside the acquisition it was made from: the acquisition.
-    fit = [v for v in fit if v.original] or fit
+    for better in (_original, _undoubted, _corrected):
+        fit = better(fit) or fit
     if len(fit) == 1:
         return Choice(fit[0], "used", fit[0].findings)
     if len(fit) > 1:
-        return Choice(None, "", (_ambiguous(role, fit),))
+        return Choice(None, "", (_several(role, fit, config),))
+    reformats = [v for v in open_views if v.verdict.stand_in is role and not v.refused]
+    if not candidates and len(reformats) == 1:
+        message = "Only a reformat of the series is there: its voxels are interpolated"
+        reason = "used, since the acquisition that it was made from is not there"
+        return Choice(reformats[0], reason, (*reformats[0].findings, warn("reformat_used", message)))
     # Why every candidate was refused; for the TOF it is no reason to refuse the study.
     reasons = [f for v in candidates for f in v.findings if f.severity is Severity.ERROR]
     if role is SequenceRole.TOF:
         reasons = [f.model_copy(update={"severity": Severity.WARNING}) for f in reasons]
-    reasons += _open_questions(role, views)
+    reasons += _open_questions(role, open_views)
     return Choice(None, "", tuple(reasons))
+
+
+def _original(views: Sequence[SeriesView]) -> list[SeriesView]:
+    """A reformat without a telling word beside the acquisition it was made from: the acquisition."""
+    return [v for v in views if v.original]
+
+
+def _undoubted(views: Sequence[SeriesView]) -> list[SeriesView]:
+    return [v for v in views if not v.verdict.doubt]
+
+
+def _corrected(views: Sequence[SeriesView]) -> list[SeriesView]:
+    """One acquisition with and without distortion correction (Siemens DIS3D, DIS2D, ND): the corrected."""
+    marks = [next((m for m in _CORRECTIONS if m in v.image_type), "") for v in views]
+    alike = len({_acquisition(v) for v in views}) == 1
+    if not alike or len(set(marks)) < len(marks) or "" in marks:
+        return []
+    return [min(zip(marks, views, strict=True), key=lambda pair: _CORRECTIONS.index(pair[0]))[1]]
+
+
+_CORRECTIONS = ("DIS3D", "DIS2D", "ND")
+
+
+def _acquisition(view: SeriesView) -> tuple[object, ...]:
+    first = view.series.first
+    physics = [first.physics.get(k) for k in ("RepetitionTime", "EchoTime", "FlipAngle")]
+    moment = first.acquired_at_s if first.acquired_at_s is not None else object()
+    return (first.study_uid, first.frame_of_reference_uid, moment, *physics)
+
+
+def _several(role: SequenceRole, fit: Sequence[SeriesView], config: IngestConfig) -> Finding:
+    """Ask which of several; or say that they are one volume in parts, where no choice would help."""
+    if not _parts_of_one(fit, config):
+        return _ambiguous(role, fit)
+    uids = ", ".join(safe_uid(v.series.uid) for v in fit)
+    message = f"{len(fit)} series continue each other on one grid, a volume in parts: join them ({uids})"
+    return (refuse if role is SequenceRole.CISTERNOGRAPHY else warn)("split_series", message)
+
+
+def _parts_of_one(views: Sequence[SeriesView], config: IngestConfig) -> bool:
+    firsts = [v.series.first for v in views]
+    places = {(f.study_uid, f.frame_of_reference_uid) for f in firsts}
+    sizes = {(f.pixels.rows, f.pixels.columns) for f in firsts if f.pixels}
+    if len(places) > 1 or len(sizes) > 1:
+        return False
+    layout, _, _ = fit_layout([p for v in views for p in v.checked.planes], config)
+    return layout is not None
 
 
 def _ambiguous(role: SequenceRole, fit: Sequence[SeriesView]) -> Finding:
@@ -144,12 +195,22 @@ def _asked(role: SequenceRole, request: Request, views: Sequence[SeriesView]) ->
     if len(found) > 1:
         return Choice(None, "", (_ambiguous(role, found),))
     view = found[0]
+    meant = view.verdict.role
+    surprise = []
+    if meant in _TELLING and meant is not role:
+        message = f"It was chosen as {_WORD[role]}, but its header says {meant.value}"
+        surprise = [warn("chosen_against_header", message)]
     if view.refused:
         findings = view.findings
         if role is SequenceRole.TOF:
             findings = tuple(f.model_copy(update={"severity": Severity.WARNING}) for f in findings)
         return Choice(None, "", findings)
-    return Choice(view, f"used: chosen with {_OPTION[role]}", view.findings)
+    told = [f for f in view.findings if f.code not in ("ingest.role_uncertain", "ingest.name_disagrees")]
+    return Choice(view, f"used: chosen with {_OPTION[role]}", (*told, *surprise))
+
+
+# Roles that contradict another choice; "other", "derived" and T2 are often a doubt of the header's.
+_TELLING = (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF, SequenceRole.T1, SequenceRole.T1_CONTRAST)
 
 
 def _under(view: SeriesView, path: Path | None) -> bool:

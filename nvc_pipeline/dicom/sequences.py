@@ -45,42 +45,65 @@ VENDOR_SEQUENCES = _rules(
     (r"gre_?bssfp|bssfp", CISTERN, "balanced SSFP"),
     (r"tof", TOF, "time of flight"),
     (r"^\*?tfl3d|mprage|^\*?fl3d.*vibe|bravo|^tfe|t1_?tfe", T1, "magnetisation-prepared or spoiled T1"),
-    (r"^\*?(ep_|epfid|epse|ep2d|epi)|_epi\b", OTHER, "echo-planar"),
     (r"^\*?fm2d", OTHER, "field map"),
     (r"localizer|scout", LOCALIZER, "localizer"),
 )
+ECHO_PLANAR = re.compile(r"^\*?(ep_|epfid|epse|ep2d|epi)|_epi\b", re.IGNORECASE)
+
+
+def _word(words: str) -> str:
+    """A pattern for whole words, an underscore being no letter."""
+    return rf"(?<![a-z])(?:{words})(?![a-z])"
+
 
 # SeriesDescription, ProtocolName: typed by people, the last to be asked.
 FREE_TEXT = _rules(
     (
-        r"ciss|fiesta|true?[ _-]?fisp|b-?ffe|bal.*ffe|drive|truessfp|tru[ _-]?fi",
+        r"ciss|fiesta|true?[ _-]?fisp|bal.*ffe|drive|true?[ _-]?ssfp|tru[ _-]?fi|bssfp|pbsg|"
+        + _word("b[ _-]?ffe"),
         CISTERN,
         "a cisternography name",
     ),
     (
-        r"cistern|\biac\b|\biam\b|inner ?ear|innenohr|cpa\b|cube.*t2.*iac|t2.*space.*(iac|iam)",
+        r"cistern|inner ?ear|innenohr|heav(il)?y[ _-]*t2|" + _word("iac|iacs|iam|iams|cpa"),
         CISTERN,
         "the cistern",
     ),
-    (r"\btof\b|_tof|tof_|time.?of.?flight|angio|\bmra\b", TOF, "an angiography name"),
+    (r"time.?of.?flight|angio|motsa|" + _word("tof[ _-]?(?:3d|2d)?|mra"), TOF, "an angiography name"),
     (r"t1.*(gd|gad|km|c\+|\+c|post|contrast)|(post|\+).*t1", SequenceRole.T1_CONTRAST, "T1 with contrast"),
-    (r"t1|mprage|bravo|vibe|\bspgr\b", T1, "T1"),
+    (r"t1|mprage|bravo|vibe|" + _word("spgr"), T1, "T1"),
+    (r"t2[ _-]?(\*|star)|medic|merge|venobold|" + _word("swi|swan"), OTHER, "a T2* name"),
     (r"flair", T2, "FLAIR"),
-    (r"t2|\btse\b|\bfse\b", T2, "T2"),
+    (r"t2|" + _word("tse|fse|fase"), T2, "T2"),
     (r"local|scout|survey|3.?plane|plan_loc", LOCALIZER, "a localizer name"),
 )
 
+# ScanOptions of flow compensation, and of the ramped pulses that only inflow imaging uses (GE).
+FLOW_OPTIONS = frozenset({"FC", "FLOW_COMP", "FC_SLICE_AX_GEMS", "RAMP_IS_GEMS", "RAMP_SI_GEMS"})
 DERIVED_TEXT = re.compile(r"\b(mip|mpr|minip|subtraction|sub|reformat|rendered|vrt?)\b", re.IGNORECASE)
+# Angiography that shows veins, or flow by phase: TR, TE and flip angle look like a TOF's.
+OTHER_ANGIOGRAPHY = (
+    (re.compile(r"veno|" + _word("mrv"), re.IGNORECASE), "a venogram by its name"),
+    (
+        re.compile(r"phase.?contrast|pc3d|3d_?pc(?![a-z])|" + _word("pca|pc[ _-]?mra"), re.IGNORECASE),
+        "phase-contrast by its name",
+    ),
+)
 
 
 # Physics windows: ms, degrees. A balanced sequence reads its echo midway between pulses.
 BSSFP_TR_MS = (2.5, 25.0)
 BSSFP_TE_OVER_TR = (0.33, 0.62)
 BSSFP_MIN_FLIP_DEG = 25.0
+# A spoiled T1 sequence has no use for a flip angle beyond this at so short a repetition.
+BSSFP_SURE_FLIP_DEG = 35.0
 TOF_TR_MS = (12.0, 60.0)
 TOF_TE_MS = (1.5, 9.0)
 TOF_FLIP_DEG = (8.0, 40.0)
 TOF_MAX_TE_OVER_TR = 0.32
+# A thin, fine slab at a repetition that lets blood flow in: spoiled T1 volumes are faster, coarser or
+# cover the head. (least TR, in-plane mm, slice mm, coverage mm)
+TOF_SLAB = (18.0, 0.75, 1.1, 130.0)
 TSE_CISTERN_MIN_TE_MS = 80.0
 T2_MIN_TE_MS = 60.0
 T1_SE_MAX = (1000.0, 40.0)

@@ -18,8 +18,11 @@ _DERIVED_WORDS = frozenset(
         *("MIP", "MINIP", "MPR", "PROJECTION IMAGE", "MAX_IP", "MIN_IP", "SUBTRACTION", "REFORMATTED"),
         *("MEAN", "CURVED", "RESAMPLED", "SUB", "ADC", "FA", "TRACEW", "VOLUME", "THICK", "PROJECTION"),
         *("COMPOSED", "T1 MAP", "T2 MAP", "MNIP", "COLLAPSE", "PJN"),
+        *("MAXIMUM", "MINIMUM", "ADDITION", "DIVISION", "MULTIPLICATION", "STD_DEVIATION", "QUANTITY"),
     }
 )
+# Computed, but still the acquired volume: interpolated to another grid.
+_RESAMPLED_WORDS = frozenset({"MPR", "REFORMATTED", "RESAMPLED"})
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ def is_derived(image_type: Sequence[str]) -> bool:
     recompressed ones. Such a series is judged by its physics and flagged if used.
     """
     return bool(set(image_type[2:]) & _DERIVED_WORDS)
+
+
+def only_resampled(image_type: Sequence[str]) -> bool:
+    """Tell whether ImageType speaks of another grid at most: no projection, difference or map."""
+    return not set(image_type[2:]) & (_DERIVED_WORDS - _RESAMPLED_WORDS)
 
 
 def group_series(instances: Iterable[InstanceHeader]) -> tuple[Series, ...]:

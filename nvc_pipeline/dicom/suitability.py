@@ -61,6 +61,9 @@ def check_fitness(
     planes = checked.planes
     pixels = planes[0].instance.pixels
     out: list[Finding] = []
+    if len(planes) == 1:
+        message = "A single slice can't hold the cistern: give the folder with all of the series"
+        return [refuse("single_slice", message)]
     if len(planes) < config.min_slices:
         message = f"{len(planes)} slices can't hold the cistern; ingest.min_slices is {config.min_slices}"
         return [refuse("too_few_slices", message)]

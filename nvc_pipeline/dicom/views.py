@@ -53,9 +53,14 @@ class SeriesView:
         return any(f.severity is Severity.ERROR for f in self.findings)
 
     @property
+    def image_type(self) -> tuple[str, ...]:
+        """ImageType of the stack."""
+        return self.stack.planes[0].frame.image_type
+
+    @property
     def original(self) -> bool:
         """True unless ImageType says that the images were processed."""
-        return self.stack.planes[0].frame.image_type[:1] != ("DERIVED",)
+        return self.image_type[:1] != ("DERIVED",)
 
     @property
     def voxel_mm(self) -> tuple[float, float, float] | None:
@@ -78,6 +83,8 @@ def view_series(intake: Intake, config: IngestConfig, expected: Mapping[str, int
         if verdict.disagreement:
             message = f"A name says {verdict.disagreement}, the physics {verdict.role.value}: physics decides"
             fitness.append(warn("name_disagrees", message))
+        if verdict.doubt:
+            fitness.append(warn("role_uncertain", f"The role is likely, not sure: {verdict.doubt}"))
         if stack.planes[0].frame.image_type[:1] == ("DERIVED",):
             message = "ImageType says DERIVED: the images may have been processed after acquisition"
             fitness.append(warn("derived_type", message))
@@ -91,15 +98,15 @@ def record_of(
 ) -> SeriesRecord:
     """Return the series' line in ``ingest.json``: role, and why it was used or left aside."""
     parts = [view.verdict.reason]
-    if view.verdict.role in (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF) and not used:
-        errors = [f for f in view.findings if f.severity is Severity.ERROR]
-        parts.append(
-            "refused: " + "; ".join(f"{f.code}: {f.message}" for f in errors) if errors else "not used"
-        )
+    measured_on = view.verdict.role in (SequenceRole.CISTERNOGRAPHY, SequenceRole.TOF)
+    judged = view.findings if measured_on else view.checked.findings
+    errors = [f for f in judged if f.severity is Severity.ERROR]
+    if errors and not used:
+        parts.append("refused: " + "; ".join(f"{f.code}: {f.message}" for f in errors))
     if reason:
         parts.append(reason)
     if not used and len(parts) == 1:
-        parts.append("left aside")
+        parts.append("not used")
     return SeriesRecord(
         series_instance_uid=safe_uid(view.series.uid),
         description=_description(view) if config.keep_descriptions else "",

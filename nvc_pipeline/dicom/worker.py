@@ -77,8 +77,8 @@ def _serve(request: dict[str, Any], answer: Answer, buffer_fd: int) -> None:
         salt = bytes.fromhex(request["salt"])
         for path in request["paths"]:
             answer(guarded(partial(scan_file, path, limits, salt)))
-    elif request["op"] == "unzip":
-        answer(guarded(partial(_unzip, request, limits)))
+    elif request["op"] == "unpack":
+        answer(guarded(partial(_unpack, request, limits)))
     elif request["op"] == "deidentify":
         for job in request["jobs"]:
             answer(guarded(partial(_deidentify, job, limits, request)))
@@ -125,23 +125,11 @@ def _deidentify(job: dict[str, Any], limits: Any, request: dict[str, Any]) -> di
     return rewrite(job, limits, bytes.fromhex(request["key"]), options)
 
 
-def _unzip(request: dict[str, Any], limits: Any) -> dict[str, Any]:
-    import zipfile
+def _unpack(request: dict[str, Any], limits: Any) -> dict[str, Any]:
+    from nvc_pipeline.dicom.archives import unpack
 
-    from nvc_pipeline.dicom.filebytes import FileRefused, zip_members
-
-    try:
-        return {
-            "unzipped": zip_members(
-                request["path"],
-                request["target"],
-                limits,
-                int(request["max_files"]),
-                int(request["max_total"]),
-            )
-        }
-    except zipfile.BadZipFile as error:
-        raise FileRefused("zip_damaged") from error
+    max_files, max_total = int(request["max_files"]), int(request["max_total"])
+    return {"unpacked": unpack(request["path"], request["target"], limits, max_files, max_total)}
 
 
 def _decode(request: dict[str, Any], limits: Any, answer: Answer, buffer_fd: int) -> None:

@@ -87,13 +87,18 @@ def write_raw(out: Path, case_id: str, images: Mapping[str, RawImage]) -> dict[s
     for name in RAW_IMAGES:
         if name in images:
             written[name] = path_of(name, case_id)
-            save_nifti(out / written[name], images[name].volume)
-            write_bytes(out / sidecar_of(written[name]), json_bytes(sidecar(images[name])))
+            write_image(out / written[name], images[name])
     for unknown in set(images) - set(RAW_IMAGES):
         path_of(f"raw {unknown}", case_id)
     for name, data in dataset_files(case_id).items():
         write_bytes(out / RAW / name, data)
     return written
+
+
+def write_image(path: Path, image: RawImage) -> None:
+    """Write a volume and its sidecar."""
+    save_nifti(path, image.volume)
+    write_bytes(path.with_name(sidecar_of(path.name)), json_bytes(sidecar(image)))
 
 
 def dataset_files(case_id: str) -> dict[str, bytes]:

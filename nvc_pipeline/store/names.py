@@ -25,6 +25,8 @@ RAW_IMAGES = MappingProxyType(
         "tof": f"{RAW}/{{sub}}/anat/{{sub}}_acq-tof_angio.nii.gz",
     }
 )
+# Every other volume of the study, by the place of its series in the study and of its stack in the series.
+OTHER_VOLUME = "volumes/series-{series:02d}_stack-{stack:02d}.nii.gz"
 # Results, flat in OUT, with the entities of BIDS derivatives.
 PRODUCTS = MappingProxyType(
     {

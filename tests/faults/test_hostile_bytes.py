@@ -384,7 +384,7 @@ def test_damaged_zip(tmp_path: Path, ingest) -> None:
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(InputRefused) as caught:
         ingest(path)
-    assert caught.value.code == "ingest.zip_damaged"
+    assert caught.value.code == "ingest.archive_damaged"
 
 
 def test_too_many_files(tmp_path: Path, ingest_config) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nvc_pipeline.dicom.classify import classify
-from nvc_pipeline.dicom.features import Features
+from nvc_pipeline.dicom.features import Features, sequence_by_numbers
 from nvc_pipeline.domain.anatomy import SequenceRole
 
 BLANK = Features(
@@ -173,7 +173,19 @@ TABLE: dict[str, tuple[Features, str]] = {
     "no physics, text names it": (replace(BLANK, free_text=("t2_ciss3d_tra_iso",)), "cisternography"),
     "no physics, text names it, too coarse": (replace(BLANK, free_text=("ciss",), in_plane_mm=1.2), "t2"),
     "no physics, scanner names it": (replace(BLANK, vendor_names=("3DFIESTAC",)), "cisternography"),
-    "T1 or TOF, nothing tells": (header("GR", 25, 4.0, 20), "other"),
+    "T1 or TOF, nothing tells": (header("GR", 15, 4.0, 20), "other"),
+    "TOF by its slab alone": (header("GR", 25, 4.0, 20), "tof"),
+    "the same, covering the head": (header("GR", 25, 4.0, 20, coverage_mm=176.0), "other"),
+    "venogram": (header("GR", 22, 4.9, 18, angio=True, free_text=("3D TOF MRV sag",)), "other"),
+    "phase contrast": (header("GR", 25, 6.0, 15, angio=True, phase_contrast=True), "other"),
+    "phase contrast by its name": (header("GR", 25, 6.0, 15, angio=True, free_text=("3D PCA",)), "other"),
+    "T1 FLASH of 30 degrees by its name": (header("GR", 11, 4.9, 30, free_text=("t1_fl3d_tra",)), "t1"),
+    "balanced of 30 degrees without a name": (header("GR", 11, 4.9, 30), "cisternography"),
+    "susceptibility": (header("GR", 28, 20, 15, free_text=("SWI",)), "other"),
+    "T2* by name": (header("GR", 28, 20, 15, free_text=("t2*_3d",)), "other"),
+    "fine T2 by name alone": (replace(BLANK, free_text=("T2 3D tra",)), "cisternography"),
+    "FLAIR by name alone": (replace(BLANK, free_text=("3D FLAIR",)), "t2"),
+    "T1 with contrast by name": (header("GR", 9, 4, 12, free_text=("T1 post Gd",)), "t1_contrast"),
 }
 
 
@@ -207,6 +219,62 @@ def test_an_open_question_names_its_answers(ingest_config) -> None:
     verdict = classify(TABLE["T1 or TOF, nothing tells"][0], ingest_config)
     assert set(verdict.open_roles) == {SequenceRole.TOF, SequenceRole.T1}
     assert "--tof" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "doubt"),
+    [
+        ("TOF by its slab alone", True),
+        ("balanced of 30 degrees without a name", True),
+        ("fine T2 by name alone", True),
+        ("no physics, text names it", True),
+        ("Siemens TOF 3 T", False),
+        ("GE FIESTA without steady-state flag", False),
+        ("Siemens SPACE", False),
+        ("TOF by its name where physics leaves it open", False),
+    ],
+)
+def test_doubt_is_told(name: str, doubt: bool, ingest_config) -> None:
+    assert bool(classify(TABLE[name][0], ingest_config).doubt) is doubt
+
+
+NAMES = {
+    "cisternography": [
+        *("t2_space_iso IAC", "3D FIESTA-C", "sT2W_DRIVE", "CISS3D", "B_FFE", "b-FFE", "BFFE_iac", "Ax FIESTA"),
+        *("t2_ciss3d_tra_iso", "tru-fi", "TrueFISP", "TrueSSFP", "bSSFP", "3D_Cisternography", "WIP_IAM"),
+        *("CPA_t2", "heavily T2w", "Innenohr", "bal_FFE"),
+    ],
+    "tof": ["TOF_3D_multi-slab", "MRA HEAD", "3D_MRA_cow", "TOF3D", "Time of Flight", "3D TOF", "MOTSA"],
+}
+
+
+@pytest.mark.parametrize(("text", "role"), [(t, r) for r, texts in NAMES.items() for t in texts])
+def test_names_people_type(text: str, role: str, ingest_config) -> None:
+    """Free text alone, where the header holds nothing else."""
+    assert classify(replace(BLANK, free_text=(text,)), ingest_config).role.value == role
+
+
+@pytest.mark.parametrize("text", ["Lumbar", "Maciamo", "Thorax CPAP", "stofwisseling", "Amrad"])
+def test_words_within_words_mean_nothing(text: str, ingest_config) -> None:
+    assert classify(replace(BLANK, free_text=(text,)), ingest_config).role is SequenceRole.OTHER
+
+
+@pytest.mark.parametrize(
+    ("numbers", "word"),
+    [
+        ((6.8, 3.1, None, 50), "GR"),
+        ((22, 3.8, None, 18), "GR"),
+        ((2300, 2.9, 900, 9), "GR"),
+        ((1200, 260, None, 120), "SE"),
+        ((500, 12, None, 90), "SE"),
+        ((9000, 120, 2500, 150), "SE"),
+        ((2000, 30, None, 77), ""),
+        ((200, 5, None, 70), ""),
+        ((None, 3, None, 50), ""),
+    ],
+)
+def test_a_sequence_is_read_from_numbers_where_they_leave_no_other(numbers, word: str) -> None:
+    assert "".join(sequence_by_numbers(*numbers)) == word
 
 
 def test_no_free_text_in_the_reason(ingest_config) -> None:
