@@ -44,5 +44,5 @@ def missing_series(expected: Mapping[str, int], there: Iterable[str]) -> list[Fi
     lost = set(expected) - set(there)
     if not lost:
         return []
-    message = f"{len(lost)} series that the archive holds of this study are not here"
+    message = f"The archive holds more series of this study than are here: {len(lost)} did not arrive"
     return [warn("series_missing", message)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from nvc_pipeline.config.ingest import IngestConfig
 from nvc_pipeline.dicom.findings import refuse, warn
@@ -137,7 +138,7 @@ def _step_refusal(steps: FloatArray, ordered: Sequence[Plane], config: IngestCon
         return refuse("duplicate_position", "All slices lie at one place")
     near = steps < max(config.spacing_accept_mm, config.spacing_accept_fraction * typical)
     if near.any():
-        return refuse("duplicate_position", f"{int(near.sum())} places hold more than one slice")
+        return refuse("duplicate_position", _crowding(near))
     if biggest < 1.5 * typical:
         typical = float(steps.mean())  # the median of a sawtooth is one of its teeth
     deviation = np.abs(steps - typical) / typical
@@ -154,6 +155,14 @@ def _step_refusal(steps: FloatArray, ordered: Sequence[Plane], config: IngestCon
         return refuse("overlapping_slabs", "Slabs overlap without lying on one grid")
     worst = float(np.abs(steps - typical).max())
     return refuse("uneven_spacing", f"The gaps between slices differ by {worst:.3f} mm from {typical:.3f} mm")
+
+
+def _crowding(near: npt.NDArray[np.bool_]) -> str:
+    """Say how often a place is taken; the same number everywhere is a series sent several times."""
+    runs = np.diff(np.flatnonzero(np.concatenate([[True], ~near, [True]])))
+    if runs.min() == runs.max():
+        return f"Every place holds {runs[0]} slices: {runs[0]} volumes in one series, or one sent again"
+    return f"{int((runs > 1).sum())} places hold more than one slice"
 
 
 def _residual_findings(

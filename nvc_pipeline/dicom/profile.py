@@ -12,32 +12,37 @@ from __future__ import annotations
 
 import datetime
 import re
-import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
+from pydicom.uid import UID
 
+from nvc_pipeline.dicom.scrub import (
+    ELEMENT_ERRORS,
+    NUMERIC_VRS,
+    identifying_words,
+    joined,
+    kept_words,
+    listed,
+    scrub,
+    text_of,
+)
 from nvc_pipeline.store.identity import keyed_digest, keyed_token, keyed_uid
 
-_STANDARD_ROOT = "1.2.840.10008."
-_NUMERIC = {"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT"}
 _CODE_STRING = re.compile(r"[A-Z0-9 _\\.-]{0,64}")
 _NUMBER_STRING = re.compile(r"[-+0-9.eE\\ ]*")
 _AGE = re.compile(r"\d{3}[DWMY]")
-_UID = re.compile(r"[0-9.]{1,64}")
 _NO_DATE, _NO_TIME = "19000101", "000000"
 _MAX_SHIFT_DAYS = 3650
 # HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C): ages over 89 become one class.
 _OLDEST = 89
-_DATES = {"DA", "TM", "DT"}
 _DUMMY = {"DA": _NO_DATE, "TM": _NO_TIME, "DT": _NO_DATE + _NO_TIME, "AS": "000Y", "IS": "0", "DS": "0"}
 _WORD = re.compile(r"[A-Za-z0-9+*-]+")
 
@@ -92,13 +97,6 @@ class Options:
         return codes
 
 
-@lru_cache(maxsize=1)
-def kept_words() -> dict[str, frozenset[str]]:
-    """Return the lists of ``deidentify_keep.yaml``."""
-    text = resources.files("nvc_pipeline.dicom").joinpath("deidentify_keep.yaml").read_text(encoding="utf-8")
-    return {name: frozenset(str(w) for w in words) for name, words in yaml.safe_load(text).items()}
-
-
 @dataclass(frozen=True)
 class Rule:
     """One row of the table: what to do, and the options that change it."""
@@ -143,8 +141,8 @@ class Profile:
         return keyed_token(self._key, kind, value, length=length)
 
     def uid(self, value: str) -> str:
-        """Return the pseudonym of a UID; registered ones stay."""
-        return value if value.startswith(_STANDARD_ROOT) else keyed_uid(self._key, value)
+        """Return the pseudonym of a UID; those that DICOM itself registers stay."""
+        return value if UID(value).name != value else keyed_uid(self._key, value)
 
     def clean(self, dataset: Dataset) -> Dataset:
         """Return a de-identified copy; the original is not changed."""
@@ -153,16 +151,16 @@ class Profile:
         words = identifying_words(dataset)
         out = self._clean(dataset, days)
         out.PatientID, out.PatientName = subject, f"{subject}^"
-        _scrub(out, words, {"PatientID", "PatientName"})
+        scrub(out, words, {"PatientID", "PatientName"})
         self._declare(out)
         return out
 
     def _patient(self, dataset: Dataset) -> tuple[str, str]:
-        identity = _text(dataset, "PatientID").strip()
+        identity = text_of(dataset, "PatientID").strip()
         if identity:
             return "patient", identity
         # Without a number, the study is all that is known to belong together.
-        return "study", _text(dataset, "StudyInstanceUID")
+        return "study", text_of(dataset, "StudyInstanceUID")
 
     def _days(self, dataset: Dataset) -> int:
         digest = keyed_digest(self._key, "days", *self._patient(dataset))
@@ -173,7 +171,7 @@ class Profile:
         for tag in sorted(dataset.keys()):
             try:
                 element = dataset[tag]
-            except _ELEMENT_ERRORS:
+            except ELEMENT_ERRORS:
                 continue  # an element that can't be read can't be judged
             kept = (
                 self._private_kept(dataset, element) if element.tag.is_private else self._kept(element, days)
@@ -204,7 +202,7 @@ class Profile:
         if "D" in on:
             return self._recursed(element, days) if element.VR == "SQ" else element
         if "T" in on and element.VR in ("LO", "SH", "ST", "LT", "UT", "UC"):
-            cleaned = described(_joined(element.value))
+            cleaned = described(joined(element.value))
             if cleaned:
                 return _new(element, cleaned)
         return self._act(rule, element, days)
@@ -224,7 +222,7 @@ class Profile:
         if element.VR == "UI":
             return _new(element, self._uids(element))
         # X/D, Z/D, X/Z/D, D: a value that may be wanted (type 1) but must say nothing.
-        dummy = _DUMMY.get(element.VR, "removed" if element.VR not in _NUMERIC else 0)
+        dummy = _DUMMY.get(element.VR, "removed" if element.VR not in NUMERIC_VRS else 0)
         return None if element.VR in ("OB", "OW", "UN", "OF", "OD", "OL", "OV") else _new(element, dummy)
 
     def _unlisted(self, element: DataElement, days: int) -> DataElement | None:
@@ -240,8 +238,8 @@ class Profile:
             return element if str(element.value).upper() in kept_words()["body_parts"] else None
         checks = {"CS": _CODE_STRING, "IS": _NUMBER_STRING, "DS": _NUMBER_STRING}
         if vr in checks:
-            return element if checks[vr].fullmatch(_joined(element.value)) else None
-        if vr in _NUMERIC or keyword in kept_words()["text_attributes"]:
+            return element if checks[vr].fullmatch(joined(element.value)) else None
+        if vr in NUMERIC_VRS or keyword in kept_words()["text_attributes"]:
             return element
         return element if keyword in kept_words()["byte_attributes"] else None
 
@@ -258,8 +256,8 @@ class Profile:
         return DataElement(element.tag, "SQ", Sequence(items))
 
     def _uids(self, element: DataElement) -> Any:
-        values = [str(v) for v in _listed(element.value)]
-        fresh = [self.uid(v) if _UID.fullmatch(v) else "" for v in values]
+        values = [str(v) for v in listed(element.value)]
+        fresh = [self.uid(v) for v in values]
         return fresh if len(fresh) != 1 else fresh[0]
 
     def _declare(self, out: Dataset) -> None:
@@ -275,59 +273,11 @@ class Profile:
         )
 
 
-_ELEMENT_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-
-
-def identifying_words(dataset: Dataset) -> frozenset[str]:
-    """Return the patient's names and numbers in lower case, of three characters or more."""
-    found: set[str] = set()
-    for keyword in _IDENTIFIERS:
-        text = _text(dataset, keyword).lower()
-        found |= {text.strip()} | set(re.split(r"[\s^=,;\\/.]+", text))
-    return frozenset(word for word in found if len(word) >= 3 and word not in kept_words()["sequence_words"])
-
-
-_IDENTIFIERS = (
-    "PatientName",
-    "PatientID",
-    "OtherPatientIDs",
-    "OtherPatientNames",
-    "PatientBirthName",
-    "PatientMotherBirthName",
-    "PatientBirthDate",
-    "AccessionNumber",
-    "InstitutionName",
-    "ReferringPhysicianName",
-    "PerformingPhysicianName",
-    "OperatorsName",
-)
-
-
 def described(text: str) -> str:
     """Return the words of a description that name a sequence (Clean Descriptors Option)."""
+    text = re.sub(r"(?<![a-z])b_ffe", "b-ffe", text, flags=re.IGNORECASE)
     words = [w for w in _WORD.findall(text.replace("_", " ")) if w.lower() in kept_words()["sequence_words"]]
     return " ".join(words)[:64]
-
-
-def _scrub(dataset: Dataset, words: frozenset[str], spared: set[str]) -> None:
-    """Take away every text that still holds one of ``words``, at any depth."""
-    for element in list(dataset):
-        if element.VR == "SQ":
-            for item in element.value:
-                _scrub(item, words, set())
-        elif element.keyword not in spared and element.VR not in ("OB", "OW", "UI", *_NUMERIC, *_DATES):
-            text = _joined(element.value).lower()
-            if any(word in text for word in words):
-                element.value = "removed" if element.keyword == "CodeMeaning" else ""
 
 
 def _rule(tag: BaseTag) -> Rule | None:
@@ -347,7 +297,7 @@ def _new(element: DataElement, value: Any) -> DataElement | None:
 
 def _moved(element: DataElement, days: int) -> Any:
     """Return a date moved back by ``days``; times of day stay, what is no date is emptied."""
-    text = _joined(element.value)
+    text = joined(element.value)
     if element.VR == "TM":
         return text if re.fullmatch(r"[0-9.]{0,16}", text) else ""
     if element.VR not in ("DA", "DT") or not re.fullmatch(r"\d{8}[0-9.+-]*", text):
@@ -360,7 +310,7 @@ def _moved(element: DataElement, days: int) -> Any:
 
 
 def _characteristic(element: DataElement) -> Any:
-    text = _joined(element.value)
+    text = joined(element.value)
     if element.VR == "AS":
         if not _AGE.fullmatch(text):
             return ""
@@ -370,23 +320,3 @@ def _characteristic(element: DataElement) -> Any:
     if element.VR in ("DS", "IS"):
         return text if _NUMBER_STRING.fullmatch(text) else ""
     return None
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    try:
-        value = dataset.get(keyword, "")
-    except _ELEMENT_ERRORS:
-        return ""
-    return "" if value is None else _joined(value)
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None or value == "":
-        return []
-    return (
-        list(value) if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue" else [value]
-    )
-
-
-def _joined(value: Any) -> str:
-    return "\\".join(str(v) for v in _listed(value))

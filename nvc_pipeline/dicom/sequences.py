@@ -103,7 +103,7 @@ TOF_FLIP_DEG = (8.0, 40.0)
 TOF_MAX_TE_OVER_TR = 0.32
 # A thin, fine slab at a repetition that lets blood flow in: spoiled T1 volumes are faster, coarser or
 # cover the head. (least TR, in-plane mm, slice mm, coverage mm)
-TOF_SLAB = (18.0, 0.75, 1.1, 130.0)
+TOF_SLAB = (18.0, 0.85, 1.1, 130.0)
 TSE_CISTERN_MIN_TE_MS = 80.0
 T2_MIN_TE_MS = 60.0
 T1_SE_MAX = (1000.0, 40.0)

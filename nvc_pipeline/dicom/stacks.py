@@ -16,7 +16,7 @@ from nvc_pipeline.dicom.header import FrameHeader, InstanceHeader
 _DERIVED_WORDS = frozenset(
     {
         *("MIP", "MINIP", "MPR", "PROJECTION IMAGE", "MAX_IP", "MIN_IP", "SUBTRACTION", "REFORMATTED"),
-        *("MEAN", "CURVED", "RESAMPLED", "SUB", "ADC", "FA", "TRACEW", "VOLUME", "THICK", "PROJECTION"),
+        *("MEAN", "CURVED", "RESAMPLED", "SUB", "ADC", "FA", "TRACEW", "THICK", "PROJECTION"),
         *("COMPOSED", "T1 MAP", "T2 MAP", "MNIP", "COLLAPSE", "PJN"),
         *("MAXIMUM", "MINIMUM", "ADDITION", "DIVISION", "MULTIPLICATION", "STD_DEVIATION", "QUANTITY"),
     }

@@ -240,7 +240,16 @@ def test_doubt_is_told(name: str, doubt: bool, ingest_config) -> None:
 
 NAMES = {
     "cisternography": [
-        *("t2_space_iso IAC", "3D FIESTA-C", "sT2W_DRIVE", "CISS3D", "B_FFE", "b-FFE", "BFFE_iac", "Ax FIESTA"),
+        *(
+            "t2_space_iso IAC",
+            "3D FIESTA-C",
+            "sT2W_DRIVE",
+            "CISS3D",
+            "B_FFE",
+            "b-FFE",
+            "BFFE_iac",
+            "Ax FIESTA",
+        ),
         *("t2_ciss3d_tra_iso", "tru-fi", "TrueFISP", "TrueSSFP", "bSSFP", "3D_Cisternography", "WIP_IAM"),
         *("CPA_t2", "heavily T2w", "Innenohr", "bal_FFE"),
     ],

@@ -15,7 +15,8 @@ from pydicom.sequence import Sequence
 
 from nvc_pipeline.config import load_config
 from nvc_pipeline.dicom.deidentify import deidentify_study, read_key
-from nvc_pipeline.dicom.profile import Options, Profile, annex_e, described, kept_words
+from nvc_pipeline.dicom.profile import Options, Profile, annex_e, described
+from nvc_pipeline.dicom.scrub import kept_words
 from nvc_pipeline.errors import InputRefused, NvcError, UsageError
 from tests.unit.dicom.canaries import SOUGHT, TOP, make_slice
 
