@@ -5,6 +5,7 @@ import io
 import logging
 import shutil
 import traceback
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from nvc_pipeline.config import load_config
-from nvc_pipeline.dicom.deidentify import deidentify_study, read_key
+from nvc_pipeline.dicom.deidentify import deidentify_study, read_key, site_key
 from nvc_pipeline.dicom.profile import Options, Profile, annex_e, described
 from nvc_pipeline.dicom.scrub import kept_words
 from nvc_pipeline.errors import InputRefused, NvcError, UsageError
@@ -213,6 +214,44 @@ class TestWarnings:
         assert refused.value.code == "deidentify.nothing"
 
 
+class TestAwkwardPatients:
+    """Names and numbers that are also words and numbers of a header."""
+
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [("Smith^Mary", "100"), ("Ori^Nal", "001"), ("Philip^Med", "P.1"), ("Test^Patient", "0.5"), ("", "")],
+    )
+    def test_the_scanners_words_and_numbers_stay(self, name, number):
+        data = make_slice()
+        data.PatientName, data.PatientID, data.Manufacturer = name, number, "Philips Medical Systems"
+        data.ImageType = ["ORIGINAL", "PRIMARY", "M"]
+        data.ImagePositionPatient, data.PixelSpacing = [-10.100, 0.001, -5.5], [0.5, 0.5]
+        data.RepetitionTime = 100
+        clean = Profile(KEY, Options()).clean(data)
+        assert list(clean.ImageType) == ["ORIGINAL", "PRIMARY", "M"]
+        assert clean.ImagePositionPatient == [-10.1, 0.001, -5.5]
+        assert clean.PixelSpacing == [0.5, 0.5]
+        assert clean.RepetitionTime == 100
+        assert clean.Manufacturer == "Philips Medical Systems"
+
+    def test_a_patients_number_in_a_number_or_code_goes(self):
+        data = make_slice()
+        data.PatientID, data.PatientName = "4711815", "Doe^Jane"
+        data.InstanceNumber, data.ScanOptions = 4711815, ["FC", "DOE JANE"]
+        clean = Profile(KEY, Options()).clean(data)
+        assert str(clean.InstanceNumber or "") == ""
+        assert "DOE" not in str(clean.get("ScanOptions", ""))
+
+    @pytest.mark.parametrize("value", ["1.2.840.10008.19370315.4711", "Doe.Jane.1", "1.2.3.KAN01"])
+    def test_an_identifier_in_a_uid_goes_and_the_link_stays(self, value):
+        data = make_slice()
+        data.FrameOfReferenceUID = value
+        first, again = (Profile(KEY, Options()).clean(data).FrameOfReferenceUID for _ in range(2))
+        assert first == again
+        assert first.startswith("2.25.")
+        assert data.SOPClassUID == Profile(KEY, Options()).clean(data).SOPClassUID
+
+
 class TestKey:
     def test_a_short_or_missing_key_is_refused(self, tmp_path, study):
         with pytest.raises(UsageError) as short:
@@ -222,6 +261,44 @@ class TestKey:
             read_key(tmp_path / "none")
         (tmp_path / "key").write_bytes(KEY + b"\n")
         assert read_key(tmp_path / "key") == KEY
+
+    def test_the_sites_own_is_made_once_for_its_user_alone(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+        key = site_key()
+        assert len(key) >= 16
+        assert site_key() == key
+        path = tmp_path / "settings" / "nvc_pipeline" / "deidentify.key"
+        assert path.stat().st_mode & 0o077 == 0
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
+        assert site_key() != key
+
+    def test_where_no_key_can_be_kept_one_must_be_given(self, tmp_path, monkeypatch):
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+        with pytest.raises(UsageError) as refused:
+            site_key()
+        assert refused.value.code == "deidentify.key"
+        assert "--key" in refused.value.remedy
+
+
+class TestOutput:
+    def test_an_output_inside_the_source_is_not_read_again(self, tmp_path):
+        for n in range(2):
+            write(make_slice(n), tmp_path / "in" / f"{n}.dcm")
+        first = deidentify_study(tmp_path / "in", tmp_path / "in" / "copy", KEY, Options(), CONFIG)
+        again = deidentify_study(tmp_path / "in", tmp_path / "in" / "copy", KEY, Options(), CONFIG)
+        assert first == again
+        assert len(again.subjects) == 1
+
+    def test_what_a_killed_run_left_is_removed(self, study, tmp_path):
+        left = tmp_path / "out" / ".partial-deidentified-x"
+        left.mkdir(parents=True)
+        (left / "000000").write_bytes(b"half")
+        archive = shutil.make_archive(str(tmp_path / "study"), "zip", study)
+        deidentify_study(Path(archive), tmp_path / "out", KEY, Options(), CONFIG)
+        assert not list((tmp_path / "out").glob(".partial*"))
+        held = [p for p in (tmp_path / "out").rglob("*") if p.is_file() and leaks(p.read_bytes())]
+        assert held == []
 
 
 class TestTable:
@@ -248,7 +325,8 @@ class TestTable:
         assert not [t for t in tags if t is not None and f"{t:08X}" in annex_e()]
 
     def test_descriptions_keep_only_the_words_of_sequences(self):
-        assert described("T2_ciss3D Smith sag p2") == "T2 sag p2"
+        assert described("T2_ciss3D Smith sag p2") == "T2 ciss3D sag p2"
+        assert described("B_FFE Smith") == "B-FFE"
         assert described("Dr. Jones knee") == ""
 
 

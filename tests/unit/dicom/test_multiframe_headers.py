@@ -124,9 +124,7 @@ def test_projections_among_the_frames_are_set_aside(tmp_path: Path, ingest) -> N
     """Philips keeps the projections of a TOF in the object of its slices."""
 
     def types(k: int, frame: Dataset) -> None:
-        words = (
-            ["ORIGINAL", "PRIMARY", "M_FFE", "M"] if k < 20 else ["DERIVED", "PRIMARY", "PROJECTION IMAGE"]
-        )
+        kind = ["ORIGINAL", "PRIMARY", "M_FFE"] if k < 20 else ["DERIVED", "PRIMARY", "PROJECTION IMAGE"]
         frame.MRImageFrameTypeSequence = Sequence([item(FrameType=kind)])
 
     result = ingest(write([enhanced(TOF, per_frame=types)], tmp_path))
