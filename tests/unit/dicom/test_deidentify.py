@@ -326,7 +326,7 @@ class TestTable:
 
     def test_descriptions_keep_only_the_words_of_sequences(self):
         assert described("T2_ciss3D Smith sag p2") == "T2 ciss3D sag p2"
-        assert described("B_FFE Smith") == "B-FFE"
+        assert described("B_FFE Smith") == "b-ffe"
         assert described("Dr. Jones knee") == ""
 
 
