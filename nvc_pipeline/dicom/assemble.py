@@ -72,8 +72,7 @@ def assemble(
     array, answers = sandbox.decode(_jobs(slots, intake), shape, _dtype(slots), passing=passing)
     if failure := next((str(a["refused"]) for a in answers if "refused" in a), ""):
         code = failure if failure in _MESSAGES else "undecodable_pixels"
-        message = _MESSAGES.get(failure, "The pixel data of a slice can't be decoded")
-        return Assembled(None, (refuse(code, message),))
+        return Assembled(None, (refuse(code, _MESSAGES.get(failure) or _undecodable(slots)),))
     if findings := _compare_copies(checked, array):
         return Assembled(None, tuple(findings))
     array = array[: len(checked.planes)]
@@ -85,6 +84,14 @@ def assemble(
         resolution.voxel_mm if resolution else None,
     )
     return Assembled(volume, tuple(more))
+
+
+def _undecodable(slots: list[Plane]) -> str:
+    syntaxes = sorted({safe_uid(p.instance.transfer_syntax) for p in slots})
+    return (
+        f"The pixel data of a slice can't be decoded (transfer syntax {', '.join(syntaxes)}): "
+        "ask the archive for it uncompressed"
+    )
 
 
 def _plane_shape(plane: Plane) -> tuple[int, int]:

@@ -446,6 +446,72 @@ FLAGGED = [
 ]
 
 
+def _other_frame_tof(folder: Path) -> None:
+    write(make_series(), folder)
+    write(make_series(TOF, name="t", FrameOfReferenceUID=uid("elsewhere")), folder, "tof")
+
+
+def _nameless_t1_or_tof(folder: Path) -> None:
+    plain = {**TOF, "RepetitionTime": 15, "AngioFlag": None, "ScanOptions": None, "SequenceVariant": "SP"}
+    names = {"SequenceName": None, "SeriesDescription": None}
+    write(make_series(), folder)
+    write(make_series({**plain, **names}, name="t"), folder, "tof")
+
+
+FLAGGED += [
+    Case("another frame of reference than the TOF's", _other_frame_tof, "ingest.frames_differ", True),
+    Case("a series that is T1 or TOF", _nameless_t1_or_tof, "ingest.ambiguous_role", True),
+    Case(
+        "only a reformat",
+        series(ImageType=["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]),
+        "ingest.reformat_used",
+        True,
+    ),
+    Case(
+        "no steady state stated, a small flip angle",
+        series(FlipAngle=28, SequenceVariant="SK", SequenceName=None, SeriesDescription=None),
+        "ingest.role_uncertain",
+        True,
+    ),
+    Case(
+        "a mosaic that does not say how many tiles it has",
+        lambda f: (
+            write(make_series(), f),
+            write(make_series(name="m", ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])[:1], f, "mosaic"),
+        ),
+        "ingest.mosaic_unreadable",
+        True,
+    ),
+    Case(
+        "a report among the images",
+        lambda f: (write(make_series(), f), write(_report(), f, "report")),
+        "ingest.no_image",
+        True,
+    ),
+    Case(
+        "an image cut off before its pixels",
+        lambda f: (write(make_series(), f), _cut_before_pixels(write(make_series(name="z")[:1], f, "cut"))),
+        "ingest.truncated_file",
+        True,
+    ),
+]
+
+
+def _report() -> list:
+    (d,) = make_series(name="r")[:1]
+    d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    d.Modality = "SR"
+    for keyword in ("PixelData", "Rows", "Columns"):
+        delattr(d, keyword)
+    return [d]
+
+
+def _cut_before_pixels(folder: Path) -> None:
+    path = folder / "cut0000"
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"\xe0\x7f\x10\x00")])
+
+
 def _skip_number(n: int, d: Any) -> None:
     d.InstanceNumber = n + 1 + (10 if n > 11 else 0)
 
@@ -532,6 +598,30 @@ def test_incomplete_by_the_archives_count(tmp_path: Path, ingest) -> None:
     result = ingest(tmp_path, expected_instances={uid("a", "series"): SLICES})
     assert result.cisternogram is None
     assert "ingest.incomplete_series" in {f.code for f in result.findings}
+
+
+def test_more_than_the_archive_counts(tmp_path: Path, ingest) -> None:
+    write(make_series(), tmp_path)
+    result = ingest(tmp_path, expected_instances={uid("a", "series"): SLICES - 2})
+    assert result.cisternogram is not None
+    assert "ingest.more_than_counted" in {f.code for f in result.findings}
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, ingest, monkeypatch) -> None:
+    import os
+
+    write(make_series(), tmp_path / "a")
+    write(make_series(TOF, name="t"), tmp_path / "secret")
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "no")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = ingest(tmp_path)
+    assert "ingest.folder_unreadable" in {f.code for f in result.findings}
 
 
 def test_no_file_at_all(tmp_path: Path, ingest) -> None:

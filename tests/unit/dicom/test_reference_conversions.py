@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -167,3 +170,35 @@ def test_other_patients_in_one_folder_are_refused(ingest) -> None:
     assert "ingest.mixed_patients" in {f.code for f in result.findings}
     assert result.cisternogram is None
     assert len(result.series) == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "count"),
+    [
+        (("ingest", "dcm_qa_decubitus_t1", "In.tar.gz"), 4),
+        (("anatomy", "studyforrest_T1_dicom", "dicoms.tar.gz"), 1),
+        (("ingest", "nema_wg04", "MR1_UNC"), 1),
+    ],
+)
+def test_equals_what_dcm2niix_makes_now(
+    parts: tuple[str, ...], count: int, tmp_path: Path, ingest_config
+) -> None:
+    """Scans without a stored reference: the patient on the back, the belly and both sides; one slice."""
+    program = shutil.which("dcm2niix", path=str(Path(sys.executable).parent)) or shutil.which("dcm2niix")
+    if program is None:
+        pytest.skip("dcm2niix is not installed")
+    source = shared_data(*parts)
+    plain, made = tmp_path / "plain", tmp_path / "made"
+    made.mkdir()
+    plain.mkdir()
+    if source.name.endswith(".tar.gz"):
+        with tarfile.open(source) as tar:
+            tar.extractall(plain, filter="data")
+    else:
+        shutil.copy(source, plain)
+    command = [program, "-b", "n", "-z", "n", "-f", "%j", "-o", str(made), str(plain)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    converted = every_volume(source, ingest_config)
+    references = _references(made)
+    assert len(converted) == count
+    assert sorted(name for c in converted for name in _match(c, references)) == sorted(references)
