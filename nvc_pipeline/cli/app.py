@@ -6,6 +6,7 @@ Heavy imports stay inside the commands, so that ``nvc --help`` answers at once.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,16 +28,20 @@ app = typer.Typer(
 )
 
 
+_INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line; every refusal is one clear error and its exit status."""
     as_json = "--json" in sys.argv
+    # A stop by a scheduler cleans up as one from the keyboard does: no patient's file stays behind.
+    signal.signal(signal.SIGTERM, _stop)
     try:
         status = app(standalone_mode=False)
     except NvcError as error:
         _fail(error, as_json)
     except (typer.Abort, KeyboardInterrupt):
-        say.error("Stopped. Run the same command again to resume.")
-        raise SystemExit(130) from None
+        status = _INTERRUPTED
     except Exception as fault:  # noqa: BLE001 - the one top-level handler
         if type(fault).__name__ == "NoArgsIsHelpError":
             say.result(fault.format_message())  # type: ignore[attr-defined]
@@ -44,7 +49,14 @@ def main() -> None:
         if _is_usage(fault):
             _fail(_usage(fault), as_json)
         _fail(_fault(fault), as_json)
+    if status == _INTERRUPTED:
+        say.error("Stopped. Run the same command again to resume.")
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _stop(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 def _fail(error: NvcError, as_json: bool) -> None:

@@ -37,6 +37,8 @@ _SET_ASIDE = {
     "parser_crashed": (Severity.WARNING, "it ended the parsing process"),
     "parser_took_too_long": (Severity.WARNING, "parsing exceeds ingest.file_seconds"),
     "no_image": (Severity.INFO, "a DICOM object without an image"),
+    "archive_damaged": (Severity.WARNING, "an archive that can't be unpacked"),
+    "too_many_files": (Severity.WARNING, "an archive with more members than ingest.max_files"),
     "folder_unreadable": (Severity.WARNING, "a folder that may not be read: files in it are unknown"),
 }
 
@@ -95,7 +97,7 @@ def read_source(
     source, workdir = source.absolute(), workdir.absolute()
     leave_out = leave_out.absolute() if leave_out else None
     listing = list_files(source, config, sandbox, workdir, leave_out)
-    if not listing.paths:
+    if not listing.paths and not listing.skipped:
         raise InputRefused(
             "ingest.empty",
             "There is no file in the study folder",

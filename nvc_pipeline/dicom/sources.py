@@ -7,6 +7,7 @@ call themselves. Archives are unpacked in the parsing child, under its limits.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ _ARCHIVE_PROBLEMS = {
     "file_too_large": "larger than ingest.max_file_mib",
     "parser_took_too_long": "unpacking exceeds ingest.parse_seconds",
 }
+
+
+_PACKED_TAR = (".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,25 @@ def list_files(
     ------
     InputRefused
         ``ingest.missing_path``, ``ingest.not_regular_file``, ``ingest.too_many_files``, and what
-        unpacking refuses.
+        unpacking a source that is itself an archive refuses; one in a folder is set aside.
     """
     skipped: Counter[str] = Counter()
     paths = _list(source, config, skipped, leave_out)
     counts_file = source / COUNTS_FILE if source / COUNTS_FILE in paths else None
-    archives = [p for p in paths if is_archive(p)]
+    alone = source.is_file()
+    archives = [p for p in paths if (alone or _named_archive(p)) and is_archive(p)]
     unpacked: list[Path] = []
     for number, path in enumerate(archives):
         folder = workdir / f"archive-{number:03d}"
         folder.mkdir()
-        left = config.max_files - len(paths) - len(unpacked)
-        unpacked += _unpacked(path, sandbox, folder, left)
+        problem = _unpack(path, sandbox, folder, config.max_files - len(paths) - len(unpacked))
+        if problem and alone:
+            raise _refusal(path, problem)
+        if problem:
+            skipped[problem] += 1
+            shutil.rmtree(folder)
+            continue
+        unpacked += sorted(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())
     plain = [p for p in paths if p not in set(archives) and p != counts_file]
     return Listing((*plain, *unpacked), skipped, frozenset(unpacked), counts_file)
 
@@ -133,9 +144,14 @@ def _walk(folder: Path, leave_out: Path | None) -> Iterator[tuple[Path, str]]:
                 yield path, "" if entry.is_file(follow_symlinks=False) else "not_regular_file"
 
 
+def _named_archive(path: Path) -> bool:
+    """Tell by its name; the programs and documents on a patient's disc are zips too (.jar, .docx)."""
+    return path.name.lower().endswith((".zip", ".tar", *_PACKED_TAR))
+
+
 def is_archive(path: Path) -> bool:
     """Tell a zip or a tar by its first bytes, a compressed tar by its name."""
-    if path.name.lower().endswith((".tar.gz", ".tgz")):
+    if path.name.lower().endswith(_PACKED_TAR):
         return True
     try:
         with path.open("rb") as handle:
@@ -147,15 +163,19 @@ def is_archive(path: Path) -> bool:
     return head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or head[257:262] == b"ustar"
 
 
-def _unpacked(path: Path, sandbox: Sandbox, folder: Path, max_files: int) -> list[Path]:
+def _unpack(path: Path, sandbox: Sandbox, folder: Path, max_files: int) -> str:
+    """Unpack; return the code of what went wrong, "" if nothing did."""
     answer = sandbox.unpack(path, folder, max_files)
-    if "unpacked" not in answer:
-        code = str(answer.get("refused", "archive_damaged"))
-        code = code if code in _ARCHIVE_PROBLEMS else "archive_damaged"
-        raise InputRefused(
-            f"ingest.{code}",
-            f"The archive can't be unpacked: {_ARCHIVE_PROBLEMS.get(code, 'it is damaged')}",
-            where=str(path),
-            remedy="pack the study again, or give the folder itself",
-        )
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.is_symlink())
+    if "unpacked" in answer:
+        return ""
+    code = str(answer.get("refused", ""))
+    return code if code in _ARCHIVE_PROBLEMS else "archive_damaged"
+
+
+def _refusal(path: Path, code: str) -> InputRefused:
+    return InputRefused(
+        f"ingest.{code}",
+        f"The archive can't be unpacked: {_ARCHIVE_PROBLEMS.get(code, 'it is damaged')}",
+        where=str(path),
+        remedy="pack the study again, or give the folder itself",
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -385,6 +387,72 @@ def test_damaged_zip(tmp_path: Path, ingest) -> None:
     with pytest.raises(InputRefused) as caught:
         ingest(path)
     assert caught.value.code == "ingest.archive_damaged"
+
+
+def _tar(path: Path, members: list[tuple[tarfile.TarInfo, bytes]], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as out:
+        for info, data in members:
+            info.size = len(data)
+            out.addfile(info, io.BytesIO(data))
+    return path
+
+
+def _members(folder: Path, prefix: str = "") -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [(tarfile.TarInfo(f"{prefix}{p.name}"), p.read_bytes()) for p in _files(folder)]
+
+
+@pytest.mark.parametrize("prefix", ["../../slip-", "/tmp/slip-", "a/../../slip-"])
+def test_tar_slip_stays_inside(prefix: str, tmp_path: Path, ingest) -> None:
+    path = _tar(tmp_path / "slip.tar.gz", _members(tmp_path / "study", prefix))
+    before = sorted(p.name for p in tmp_path.parent.iterdir())
+    result = ingest(path)
+    assert result.cisternogram.shape[2] == SLICES
+    assert sorted(p.name for p in tmp_path.parent.iterdir()) == before
+    assert not [p for p in Path("/tmp").iterdir() if p.name.startswith("slip-")]
+
+
+def test_tar_with_links_devices_and_pipes_inside(tmp_path: Path, ingest) -> None:
+    members = _members(tmp_path / "study")
+    for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE), ("pipe", tarfile.FIFOTYPE)):
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, "/etc/passwd"
+        members.append((info, b""))
+    assert ingest(_tar(tmp_path / "links.tar", members, "w")).cisternogram is not None
+
+
+def test_tar_bomb(tmp_path: Path, ingest) -> None:
+    path = _tar(tmp_path / "bomb.tgz", [(tarfile.TarInfo(f"zeros{n}"), bytes(40 << 20)) for n in range(3)])
+    with pytest.raises(InputRefused) as caught:
+        ingest(path)
+    assert caught.value.code == "ingest.inflation_bomb"
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9])
+def test_cut_tar(keep: float, tmp_path: Path, ingest) -> None:
+    path = _tar(tmp_path / "cut.tar.gz", _members(tmp_path / "study"))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    with pytest.raises(InputRefused) as caught:
+        ingest(path)
+    assert caught.value.code == "ingest.archive_damaged"
+
+
+def test_a_damaged_archive_beside_a_study_is_set_aside(tmp_path: Path, ingest) -> None:
+    write(make_series(), tmp_path / "images")
+    (tmp_path / "old.zip").write_bytes(b"PK\x03\x04" + os.urandom(500))
+    (tmp_path / "fake.tar.gz").write_bytes(os.urandom(500))
+    result = ingest(tmp_path)
+    assert result.cisternogram is not None
+    (finding,) = [f for f in result.findings if f.code == "ingest.archive_damaged"]
+    assert finding.message.startswith("2 files")
+
+
+def test_programs_and_documents_on_a_disc_are_not_unpacked(tmp_path: Path, ingest) -> None:
+    write(make_series(), tmp_path / "images")
+    for name in ("viewer.jar", "letter.docx"):
+        _zip(tmp_path / name, [("inside", b"x", stat.S_IFREG | 0o644)])
+    result = ingest(tmp_path)
+    assert result.cisternogram is not None
+    assert "2 files were set aside: not DICOM" in {f.message for f in result.findings}
 
 
 def test_too_many_files(tmp_path: Path, ingest_config) -> None:

@@ -184,6 +184,28 @@ def test_a_killed_run_leaves_nothing_half_written_and_resumes(study: Path, tmp_p
     assert clean.stdout.splitlines()[:-1] == again.stdout.splitlines()[:-1]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_no_patient_file_behind(number: int, study: Path, tmp_path: Path) -> None:
+    """The keyboard and a scheduler: what was unpacked from an archive goes, the lock too."""
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", study)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nvc_pipeline", "ingest", archive, "--out", str(tmp_path / "out")],
+        env={**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not any(scratch.iterdir()):
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Run the same command again to resume" in said
+    assert not list(scratch.iterdir())
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
 # ---- de-identification ------------------------------------------------------------------------
 
 
