@@ -6,6 +6,7 @@ the series keeps the role "other" and the reason says that the user is asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -73,7 +74,7 @@ def classify(features: Features, config: IngestConfig) -> Verdict:
         if verdict := rule(features):
             return verdict
     if verdict := _derived(features):
-        stand_in = _acquired(features, config).role if only_resampled(features.image_type) else None
+        stand_in = _acquired(features, config).role if _only_resampled(features) else None
         return replace(verdict, stand_in=stand_in)
     return _acquired(features, config)
 
@@ -174,11 +175,26 @@ def _derived(features: Features) -> Verdict | None:
     words = "\\".join(features.image_type)
     if features.derived or features.calculated not in ("", "NONE"):
         return Verdict(SequenceRole.DERIVED, f"computed from other images (ImageType {words})", "physics")
-    if features.image_type[:1] == ("DERIVED",) and any(
-        table.DERIVED_TEXT.search(t) for t in features.free_text
+    if features.image_type[:1] == ("DERIVED",) and _called(
+        features, table.RESAMPLED_TEXT, table.COMPUTED_TEXT
     ):
         return Verdict(SequenceRole.DERIVED, f"a reformat by ImageType {words} and its name", "free text")
+    if not features.image_type and _called(
+        features, table.RESAMPLED_TEXT, table.COMPUTED_TEXT, table.PHASE_TEXT
+    ):
+        reason = "computed or phase images by the name; ImageType is missing"
+        return Verdict(SequenceRole.DERIVED, reason, "free text")
     return None
+
+
+def _called(features: Features, *patterns: re.Pattern[str]) -> bool:
+    return any(pattern.search(text) for pattern in patterns for text in features.free_text)
+
+
+def _only_resampled(features: Features) -> bool:
+    """Still the acquired volume, on another grid; by what ImageType and the names say."""
+    computed = features.calculated not in ("", "NONE") or not only_resampled(features.image_type)
+    return not computed and not _called(features, table.COMPUTED_TEXT, table.PHASE_TEXT)
 
 
 def _localizer(features: Features) -> Verdict | None:

@@ -80,7 +80,16 @@ FREE_TEXT = _rules(
 
 # ScanOptions of flow compensation, and of the ramped pulses that only inflow imaging uses (GE).
 FLOW_OPTIONS = frozenset({"FC", "FLOW_COMP", "FC_SLICE_AX_GEMS", "RAMP_IS_GEMS", "RAMP_SI_GEMS"})
-DERIVED_TEXT = re.compile(r"\b(mip|mpr|minip|subtraction|sub|reformat|rendered|vrt?)\b", re.IGNORECASE)
+# What people call images that were computed: on another grid only, or from many voxels.
+RESAMPLED_TEXT = re.compile(r"reformat|" + _word("mprs?"), re.IGNORECASE)
+COMPUTED_TEXT = re.compile(
+    # Not a subject's or a flip angle's number: "sub-01", "FA50".
+    r"subtraction|rendered|" + _word(r"t?mips?|min-?ips?|m[ni]ip|vrt?|adc|(?:sub|fa)(?![ _=-]*\d)"),
+    re.IGNORECASE,
+)
+PHASE_TEXT = re.compile(
+    _word("ph|pha|phase(?![ _-]*(?:cycl|contrast|enc|array))|phases|imag(?:inary)?|real"), re.IGNORECASE
+)
 # Angiography that shows veins, or flow by phase: TR, TE and flip angle look like a TOF's.
 OTHER_ANGIOGRAPHY = (
     (re.compile(r"veno|" + _word("mrv"), re.IGNORECASE), "a venogram by its name"),

@@ -158,6 +158,30 @@ def test_a_sparse_study_of_four(tmp_path: Path, ingest) -> None:
     assert {f.severity.value for f in result.findings} <= {"info", "warning"}
 
 
+@pytest.mark.parametrize(
+    "decoy", ["t2_cisternogram_pha", "CISS phase", "CISS_MIP", "CISS MinIP", "ciss_mpr_cor"]
+)
+def test_decoys_without_an_image_type_do_not_make_it_ambiguous(decoy: str, tmp_path: Path, ingest) -> None:
+    write_sparse(tmp_path / "c", "t2_ciss3d_tra", 6.8, 3.1, 50, name="c")
+    write_sparse(tmp_path / "d", decoy, 6.8, 3.1, 50, name="d")
+    result = ingest(tmp_path)
+    assert result.cisternogram_source.series_instance_uid == uid("c")
+
+
+@pytest.mark.parametrize("image_type", [None, ["DERIVED", "SECONDARY"], ["DERIVED", "PRIMARY", "MPR"]])
+def test_a_projection_by_its_name_never_stands_in(image_type, tmp_path: Path, ingest) -> None:
+    write_sparse(tmp_path, "CISS MIP", 6.8, 3.1, 50, ImageType=image_type)
+    assert ingest(tmp_path).cisternogram is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FIESTA-C phase cycled", "Ax 3D FIESTA", "CISS subtle", "T2 Realign", "sub-01_ciss", "CISS FA50"],
+)
+def test_no_decoy(text: str, tmp_path: Path, ingest) -> None:
+    assert ingest(write_sparse(tmp_path, text, 6.8, 3.1, 50)).cisternogram is not None
+
+
 def test_a_reformat_gives_way_to_its_acquisition_even_if_that_is_broken(tmp_path: Path, ingest) -> None:
     write_sparse(tmp_path / "a", "CISS", 6.8, 3.1, 50, name="a")
     write_sparse(
