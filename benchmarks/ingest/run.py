@@ -114,10 +114,23 @@ def _measure(command: list[str], watch_memory: bool) -> tuple[float, float, int]
     return seconds, used, peak[0]
 
 
-def _compare(source: Path, folder: Path, repeats: int) -> dict[str, object]:
-    dcm2niix = shutil.which("dcm2niix")
-    if dcm2niix is None:
+def _dcm2niix() -> str:
+    """Return the program itself; the wheel's command would start it through Python."""
+    try:
+        from dcm2niix import bin as found
+    except ImportError:
+        found = shutil.which("dcm2niix")
+    if found is None:
         raise SystemExit("dcm2niix is not installed: pip install dcm2niix")
+    return str(found)
+
+
+def _version(dcm2niix: str) -> str:
+    said = subprocess.run([dcm2niix, "--version"], capture_output=True, text=True, check=False).stdout
+    return said.strip().splitlines()[-1]
+
+
+def _compare(source: Path, folder: Path, repeats: int, dcm2niix: str) -> dict[str, object]:
     times: dict[str, list[tuple[float, float]]] = {"ours": [], "dcm2niix": []}
     peaks, sizes = {}, {}
     for round_ in range(repeats + 1):
@@ -156,13 +169,14 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=200)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    report: dict[str, object] = {"cores": os.cpu_count()}
+    dcm2niix = _dcm2niix()
+    report: dict[str, object] = {"cores": len(os.sched_getaffinity(0)), "dcm2niix": _version(dcm2niix)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for number, (name, source) in enumerate(_studies(folder, options.rows, options.slices).items()):
             work = folder / f"out{number}"
             work.mkdir()
-            report[name] = _compare(source, work, options.repeats)
+            report[name] = _compare(source, work, options.repeats, dcm2niix)
     text = json.dumps(report, indent=2)
     print(text)
     if options.out:

@@ -58,11 +58,21 @@ def convert_stack(
     intake: Intake,
     sandbox: Sandbox,
     config: IngestConfig,
+    *,
+    passing: bool = False,
 ) -> Converted:
-    """Convert one stack; ``places`` are the numbers of series and stack, from 1."""
+    """Convert one stack.
+
+    Parameters
+    ----------
+    places:
+        The numbers of series and stack, from 1.
+    passing:
+        As for :func:`nvc_pipeline.dicom.assemble.assemble`.
+    """
     checked = check_stack(series, stack, config, intake.expected.get(series.uid))
     resolution = acquired_resolution(checked)
-    made = assemble(checked, intake, sandbox, config, resolution, passing=True)
+    made = assemble(checked, intake, sandbox, config, resolution, passing=passing)
     return Converted(
         safe_uid(series.uid),
         *places,

@@ -29,7 +29,6 @@ from nvc_pipeline.store.atomic import output_errors
 _LOGGER = logging.getLogger(__name__)
 _MIN_KEY_BYTES = 16
 _NAMES = {"subject": r"sub-[0-9a-f]{10}", "series": r"[0-9a-f]{12}", "instance": r"[0-9a-f]{16}"}
-# MR images: the objects that research needs, and whose pixels are no page of text.
 _PARTIAL = ".partial-deidentified-"
 _LEFT_OUT = {
     "not_mr": "an object that is no MR image (report, page, screen shot) was left out",

@@ -194,7 +194,10 @@ def _convert_others(
             for k, stack in enumerate(view.series.stacks, start=1):
                 if id(stack) not in used:
                     places = (number, k)
-                    on_volume(convert_stack(view.series, stack, places, reading.intake, sandbox, config))
+                    converted = convert_stack(
+                        view.series, stack, places, reading.intake, sandbox, config, passing=True
+                    )
+                    on_volume(converted)
 
 
 def _labelled(role: SequenceRole, findings: Iterable[Finding]) -> list[Finding]:

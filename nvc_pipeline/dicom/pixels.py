@@ -111,6 +111,10 @@ def _coded_frames(
         yield np.asarray(array).reshape(header.rows, header.columns)
 
 
+# SOF of JPEG (C0 to CF but for DHT, JPG and DAC) and of JPEG-LS.
+_STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+
+
 def codestream_size(frame: bytes) -> tuple[int, int] | None:
     """Return (rows, columns) that a JPEG, JPEG-LS or JPEG 2000 stream itself claims.
 
@@ -128,7 +132,7 @@ def codestream_size(frame: bytes) -> tuple[int, int] | None:
         if marker == 0xFF:
             at += 1
             continue
-        if marker in (0xC0, 0xC1, 0xC2, 0xC3, 0xF7):
+        if marker in _STARTS_OF_FRAME:
             rows, columns = struct.unpack(">HH", frame[at + 5 : at + 9])
             return rows, columns
         (length,) = struct.unpack(">H", frame[at + 2 : at + 4])

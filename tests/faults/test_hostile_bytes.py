@@ -121,6 +121,13 @@ def _coded_lie(frame: bytes, syntax: str) -> Callable[[Path], Any]:
     return build
 
 
+def _unknown_encoding(folder: Path) -> None:
+    """As a standard to come would: the identifier is well formed, no library knows it."""
+    _coded_lie(bytes(range(256)), "1.2.840.10008.1.2.4.90")(folder)
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.4.90", b"1.2.840.10008.1.2.4.99"))
+
+
 _JPEG_65500 = (
     b"\xff\xd8\xff\xc3" + struct.pack(">HBHHB", 11, 16, 65500, 65500, 1) + b"\x01\x11\x00" + bytes(200)
 )
@@ -235,6 +242,27 @@ CASES = [
         "JPEG stream larger than its header",
         _coded_lie(_JPEG_65500, "1.2.840.10008.1.2.4.70"),
         "ingest.codec_bomb",
+        False,
+    ),
+    *[
+        Hostile(
+            f"JPEG stream of kind {kind:02X} larger than its header",
+            _coded_lie(_JPEG_65500.replace(b"\xff\xc3", bytes([0xFF, kind])), "1.2.840.10008.1.2.4.70"),
+            "ingest.codec_bomb",
+            False,
+        )
+        for kind in (0xC0, 0xC9, 0xCB)
+    ],
+    Hostile(
+        "an encoding that is not known",
+        _unknown_encoding,
+        "ingest.undecodable_pixels",
+        False,
+    ),
+    Hostile(
+        "a video",
+        _coded_lie(bytes(range(256)), "1.2.840.10008.1.2.4.102"),
+        "ingest.undecodable_pixels",
         False,
     ),
     Hostile(
