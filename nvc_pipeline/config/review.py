@@ -13,6 +13,9 @@ class ReviewConfig(Section):
     database: str
     busy_timeout_s: float = Field(gt=0)
     undo_steps: int = Field(ge=1)
+    live_seconds: float = Field(gt=0)
+    live_iterations: int = Field(ge=1)
+    live_draws: int = Field(ge=20)
     grid_mm: float = Field(gt=0)
     grid_max_mm: float = Field(gt=0)
     reformat_half_width_mm: float = Field(gt=0)

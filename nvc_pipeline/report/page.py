@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
 from nvc_pipeline import RESEARCH_USE_ONLY
 from nvc_pipeline.config.measure import MeasureConfig
@@ -15,7 +16,7 @@ from nvc_pipeline.domain.case import CaseReport
 from nvc_pipeline.report import words
 
 
-def render(case: CaseReport, pictures: Mapping[str, bytes], method_text: str) -> str:
+def render(case: CaseReport, pictures: Mapping[str, bytes], method_text: str, reading: str = "") -> str:
     """Return the page.
 
     Parameters
@@ -27,6 +28,8 @@ def render(case: CaseReport, pictures: Mapping[str, bytes], method_text: str) ->
         Absent ones are left out.
     method_text:
         One paragraph on how the numbers were made, from the effective configuration.
+    reading:
+        HTML, already escaped, of what a reader signed; it stands above the findings by side.
     """
     inline = {
         name: "data:image/png;base64," + base64.b64encode(data).decode() for name, data in pictures.items()
@@ -34,7 +37,13 @@ def render(case: CaseReport, pictures: Mapping[str, bytes], method_text: str) ->
     # Patient's right first: the report follows the pictures' radiological convention.
     sides = [(side, case.sides.of(side)) for side in (Side.RIGHT, Side.LEFT)]
     return _template("case.html").render(
-        case=case, sides=sides, pictures=inline, words=words, methods=method_text, research=RESEARCH_USE_ONLY
+        case=case,
+        sides=sides,
+        pictures=inline,
+        words=words,
+        methods=method_text,
+        reading=Markup(reading),  # escaped by whoever made it
+        research=RESEARCH_USE_ONLY,
     )
 
 

@@ -20,18 +20,18 @@ from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import FloatArray, Volume
 from nvc_pipeline.review import corrections, records, snap
 from nvc_pipeline.review.database import Database
-from nvc_pipeline.review.editing import (
-    Change,
-    DatabaseJournal,
-    Edit,
-    EditingSession,
-    Journal,
-    MemoryJournal,
-    Stroke,
-    painted,
-)
+from nvc_pipeline.review.editing import Change, Edit, EditingSession, SideState
+from nvc_pipeline.review.journal import DatabaseJournal, Journal, MemoryJournal
+from nvc_pipeline.review.live import Estimator, Numbered
 from nvc_pipeline.review.reading import Decision, ReadingForm, SignedReading
-from nvc_pipeline.review.result import Result, ReviewImages, load_result, review_images
+from nvc_pipeline.review.result import (
+    Result,
+    ReviewImages,
+    load_result,
+    review_images,
+    traced_from_report,
+)
+from nvc_pipeline.review.strokes import Painting, Stroke, painted
 
 SideMeasurer = Callable[[TracedSide, Volume], SideReport]
 
@@ -45,6 +45,9 @@ class CaseDesk:
         The case's result folder in memory.
     measure:
         Measures a traced side on the cisternogram.
+    estimate:
+        Gives a first estimate instead, at once; :meth:`pending` then names what is to be measured
+        exactly, and :meth:`confirm` takes it. Without it each correction is measured exactly.
     database, reader:
         Where the reading is kept and whose it is; without a database the case is shown and
         can be tried out, but not signed.
@@ -56,6 +59,7 @@ class CaseDesk:
         config: Config,
         measure: SideMeasurer,
         *,
+        estimate: Estimator | None = None,
         database: Database | None = None,
         reader: str = "",
     ) -> None:
@@ -66,53 +70,75 @@ class CaseDesk:
         self.images: ReviewImages = review_images(result, config.review)
         self._base_labels = np.array(self.images.labels.array)
         self._measure = measure
+        self._estimate = estimate
         self.draft: records.Draft | None = None
         self.signed: SignedReading | None = None
-        journal: Journal = MemoryJournal()
         if database is not None:
             self.signed = records.latest(database, self.case_id, reader)
-            self.draft = self._draft_if_open(database)
-            if self.draft is not None:
-                journal = DatabaseJournal(database, self.draft)
-        self.session = self._new_session(journal)
+            self.draft = records.draft_of(database, self.case_id, reader)
+        self.session = self._new_session()
 
     @classmethod
     def open(
-        cls, folder: Path, config: Config, measure: SideMeasurer, database: Database | None, reader: str
+        cls,
+        folder: Path,
+        config: Config,
+        measure: SideMeasurer,
+        database: Database | None,
+        reader: str,
+        *,
+        estimate: Estimator | None = None,
     ) -> CaseDesk:
         """Read a result folder and put it on the desk, with the corrections of an open draft."""
-        return cls(load_result(folder), config, measure, database=database, reader=reader)
+        return cls(load_result(folder), config, measure, estimate=estimate, database=database, reader=reader)
 
-    def _draft_if_open(self, database: Database) -> records.Draft | None:
-        try:
-            return records.open_draft(database, self.case_id, self.reader)
-        except UsageError as error:
-            if error.code == "review.signed":
-                return None
-            raise
+    def _begin(self) -> records.Draft:
+        """Return the draft, starting it: a case that is only looked at stays new in the worklist."""
+        assert self.database is not None
+        if self.draft is None:
+            self.draft = records.open_draft(self.database, self.case_id, self.reader)
+        return self.draft
 
-    def _new_session(self, journal: Journal) -> EditingSession:
+    def _new_session(self) -> EditingSession:
         reports = {side: self.result.report.sides.of(side) for side in Side}
         traced = dict(self.result.traced)
         before = self.signed
         if before is not None:
             # A reopened or signed case starts from what was signed, not from the model's answer.
-            from nvc_pipeline.review.result import traced_from_report
-
             reports |= before.measured
             for side in Side:
                 if before.edited.get(side):
                     signed_side = traced_from_report(side, reports[side])
                     pons = traced[side].pons
                     traced[side] = TracedSide(side, signed_side.nerve, signed_side.vessels, pons)
-        return EditingSession(traced, reports, self._measured, journal, self.config.review.undo_steps)
+        journal: Journal = MemoryJournal()
+        if self.database is not None and (self.draft is not None or self.signed is None):
+            journal = DatabaseJournal(self.database, self.draft, self._begin)
+        return EditingSession(traced, reports, self._numbers, journal, self.config.review.undo_steps)
 
-    def _measured(self, traced: TracedSide) -> SideReport:
-        if self.result.cisternogram is None:
-            return SideReport.not_measured("there is no cisternogram to measure on")
+    def _numbers(self, before: SideState, traced: TracedSide) -> tuple[SideReport, bool]:
+        image = self.result.cisternogram
+        if image is None:
+            return SideReport.not_measured("there is no cisternogram to measure on"), True
         if traced.nerve is None:
-            return SideReport.not_measured(traced.reason or "the facial nerve was not found")
-        return self._measure(traced, self.result.cisternogram)
+            return SideReport.not_measured(traced.reason or "the facial nerve was not found"), True
+        if self._estimate is None:
+            return self._measure(traced, image), True
+        return self._estimate(Numbered(before.traced, before.report), traced, image), False
+
+    def pending(self) -> dict[Side, TracedSide]:
+        """Return the sides whose numbers are a first estimate, with the anatomy to measure."""
+        now = self.session.now.sides
+        return {side: now[side].traced for side in Side if not now[side].exact}
+
+    def confirm(self, side: Side, traced: TracedSide, report: SideReport) -> Change | None:
+        """Take the exact measurement of a pending side; None where the side has moved on."""
+        return self.session.confirm(side, traced, report)
+
+    def settle(self) -> None:
+        """Measure what is pending, now."""
+        for side, traced in self.pending().items():
+            self.confirm(side, traced, self._measure(traced, self._cisternogram()))
 
     @property
     def case_id(self) -> str:
@@ -122,7 +148,7 @@ class CaseDesk:
     @property
     def editable(self) -> bool:
         """Whether corrections are open: not when the reading is signed."""
-        return self.database is None or self.draft is not None
+        return self.database is None or self.draft is not None or self.signed is None
 
     @property
     def form(self) -> ReadingForm:
@@ -145,7 +171,12 @@ class CaseDesk:
 
     def labels(self) -> npt.NDArray[np.uint8]:
         """Return the label map on the review grid with the brush strokes, shape (I, J, K)."""
-        return painted(self._base_labels, self.session.now.strokes)
+        return painted(self._base_labels, self._strokes())
+
+    def _strokes(self) -> tuple[Stroke, ...]:
+        """Return the strokes of the signed version before and of this session."""
+        signed = self.signed.painting if self.signed is not None else None
+        return (signed.decoded() if signed is not None else ()) + self.session.now.strokes
 
     def home(self, side: Side) -> FloatArray:
         """Return where to look first: the heaviest contact, else the detachment point, else the middle."""
@@ -260,8 +291,8 @@ class CaseDesk:
     def save_form(self, form: ReadingForm) -> None:
         """Autosave the form."""
         self._require_editable()
-        if self.database is not None and self.draft is not None:
-            self.draft = records.save_draft(self.database, self.draft, form)
+        if self.database is not None:
+            self.draft = records.save_draft(self.database, self._begin(), form)
 
     def proposed(self, side: Side) -> ReadingForm:
         """Return the form with a side accepted as it is measured now: one key for the happy path."""
@@ -299,17 +330,22 @@ class CaseDesk:
                 remedy="open the case from nvc review",
             )
         self._require_editable()
-        assert self.draft is not None
+        self.settle()
         now = self.session.now
-        self.signed = records.sign(
-            self.database,
-            self.draft,
-            {side: now.sides[side].report for side in Side},
-            {side: now.sides[side].edited for side in Side},
-            self.session.traced_sha256(),
+        strokes = self._strokes()
+        work = records.Work(
+            measured={side: now.sides[side].report for side in Side},
+            edited={side: self._was_edited(side) for side in Side},
+            traced_sha256=self.session.traced_sha256(),
+            painting=Painting.of(self.images.labels, self.images.names, strokes) if strokes else None,
         )
+        self.signed = records.sign(self.database, self._begin(), work)
         self.draft = None
         return self.signed
+
+    def _was_edited(self, side: Side) -> bool:
+        before = self.signed.edited.get(side, False) if self.signed is not None else False
+        return before or self.session.now.sides[side].edited
 
     def reopen(self, reason: str) -> None:
         """Start a new version of a signed reading."""
@@ -320,7 +356,7 @@ class CaseDesk:
                 remedy="open the case from nvc review",
             )
         self.draft = records.reopen(self.database, self.case_id, self.reader, reason)
-        self.session = self._new_session(DatabaseJournal(self.database, self.draft))
+        self.session = self._new_session()
 
     def _cisternogram(self) -> Volume:
         if self.result.cisternogram is None:

@@ -6,59 +6,37 @@ committed, before the screen shows it: after a kill the session is restored as i
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import SideReport
 from nvc_pipeline.domain.traced import TracedSide
 from nvc_pipeline.errors import UsageError
-from nvc_pipeline.review.database import Database
-from nvc_pipeline.review.records import Draft
+from nvc_pipeline.review.journal import Journal
+from nvc_pipeline.review.strokes import Stroke
 from nvc_pipeline.stages.serialise import traced_from_json, traced_to_json
 from nvc_pipeline.store.provenance import sha256_json
-
-Measurer = Callable[[TracedSide], SideReport]
-IndexArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A brush stroke: flat indices into the review grid, the label before at each, the label after."""
-
-    indices: IndexArray
-    before: npt.NDArray[np.uint8]
-    after: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the stroke as JSON, compressed."""
-        packed = zlib.compress(self.indices.astype("<i8").tobytes() + self.before.tobytes(), 1)
-        return {"count": len(self.indices), "after": self.after, "zlib": base64.b64encode(packed).decode()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Stroke:
-        """Rebuild a stroke."""
-        raw = zlib.decompress(base64.b64decode(value["zlib"]))
-        count = int(value["count"])
-        indices = np.frombuffer(raw[: 8 * count], "<i8").astype(np.int64)
-        return cls(indices, np.frombuffer(raw[8 * count :], np.uint8).copy(), int(value["after"]))
 
 
 @dataclass(frozen=True)
 class SideState:
-    """One side as the reader sees it now."""
+    """One side as the reader sees it now.
+
+    ``exact`` is False while ``report`` is a first estimate and the measurement is still to come.
+    """
 
     traced: TracedSide
     report: SideReport
     unreadable: str = ""
     edited: bool = False
+    exact: bool = True
+
+
+# A side before a correction and its anatomy after it to its numbers, and whether they are exact.
+Measurer = Callable[[SideState, TracedSide], tuple[SideReport, bool]]
 
 
 @dataclass(frozen=True)
@@ -94,64 +72,6 @@ class Change:
     side: Side
     before: SideReport
     after: SideReport
-
-
-class Journal(Protocol):
-    """Where steps are written before they are shown."""
-
-    def append(self, action: str, payload: str) -> None:
-        """Write one step; durable when this returns."""
-
-    def steps(self) -> Sequence[tuple[str, str]]:
-        """Return all steps in order."""
-
-
-class MemoryJournal:
-    """A journal that lives as long as the program: for looking without a database."""
-
-    def __init__(self) -> None:
-        self._steps: list[tuple[str, str]] = []
-
-    def append(self, action: str, payload: str) -> None:
-        """Keep one step."""
-        self._steps.append((action, payload))
-
-    def steps(self) -> Sequence[tuple[str, str]]:
-        """Return all steps in order."""
-        return tuple(self._steps)
-
-
-class DatabaseJournal:
-    """The journal of one draft, in the database, append-only."""
-
-    def __init__(self, database: Database, draft: Draft) -> None:
-        self._database = database
-        self._key = (draft.case_id, draft.reader, draft.version)
-
-    def append(self, action: str, payload: str) -> None:
-        """Commit one step."""
-        with self._database.transaction():
-            last = self._database.query(
-                "SELECT COALESCE(MAX(seq), 0) FROM journal WHERE case_id = ? AND reader = ? AND version = ?",
-                *self._key,
-            )
-            self._database.query(
-                "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)",
-                *self._key,
-                int(last[0][0]) + 1,
-                self._database.now(),
-                action,
-                payload,
-            )
-
-    def steps(self) -> Sequence[tuple[str, str]]:
-        """Return all committed steps in order."""
-        rows = self._database.query(
-            "SELECT action, payload FROM journal WHERE case_id = ? AND reader = ? AND version = ? "
-            "ORDER BY seq",
-            *self._key,
-        )
-        return [(str(action), str(payload)) for action, payload in rows]
 
 
 class EditingSession:
@@ -212,16 +132,25 @@ class EditingSession:
         old = self.now.sides[edit.side]
         traced = edit.traced or old.traced
         unreadable = old.unreadable if edit.unreadable is None else edit.unreadable
+        exact = True
         if unreadable:
             report = SideReport.not_measured(f"marked unreadable by the reader: {unreadable}")
-        elif edit.traced is None and edit.unreadable is None:
-            report = old.report
+        elif edit.traced is None:
+            report, exact = self._numbers_of(edit.side, traced, old)
         else:
-            report = self._measure(traced)
-        new = SideState(traced, report, unreadable, edited=True)
+            report, exact = self._measure(old, traced)
+        new = SideState(traced, report, unreadable, edited=True, exact=exact)
         self._journal.append("edit", _edit_json(edit, new))
         self._push(edit, new)
         return Change(edit.action, edit.side, old.report, report)
+
+    def _numbers_of(self, side: Side, traced: TracedSide, old: SideState) -> tuple[SideReport, bool]:
+        """Return the numbers that this anatomy had when it was last readable."""
+        for snapshot in reversed(self._history[: self._cursor + 1]):
+            state = snapshot.sides[side]
+            if state.traced is traced and not state.unreadable:
+                return state.report, state.exact
+        return self._measure(old, traced)
 
     def undo(self) -> Change | None:
         """Take the last step back; None where there is none."""
@@ -236,6 +165,25 @@ class EditingSession:
             return None
         self._journal.append("redo", "")
         return self._move(1)
+
+    def confirm(self, side: Side, traced: TracedSide, report: SideReport) -> Change | None:
+        """Put the exact numbers where a first estimate stands; None where the side has moved on."""
+        now = self.now.sides[side]
+        if now.traced is not traced or now.exact:
+            return None
+        payload = {"side": side.value, "report": report.model_dump(mode="json")}
+        self._journal.append("measured", json.dumps(payload))
+        self._settle(side, report)
+        return Change("measured", side, now.report, report)
+
+    def _settle(self, side: Side, report: SideReport) -> None:
+        """Give every step that shares this anatomy its exact numbers."""
+        traced = self.now.sides[side].traced
+        for index, snapshot in enumerate(self._history):
+            state = snapshot.sides[side]
+            if state.traced is traced and not state.exact:
+                sides = {**snapshot.sides, side: replace(state, report=report, exact=True)}
+                self._history[index] = replace(snapshot, sides=sides)
 
     def traced_sha256(self) -> str:
         """Return the hash of both sides' anatomy and the strokes, which a signature names."""
@@ -275,9 +223,16 @@ class EditingSession:
         try:
             value = json.loads(payload)
             side = Side(value["side"])
-            traced = replace(traced_from_json(value["traced"]), pons=self.now.sides[side].traced.pons)
             report = SideReport.model_validate(value["report"])
+            if action == "measured":
+                self._settle(side, report)
+                return
+            old = self.now.sides[side].traced
+            traced = (
+                old if value["traced"] is None else replace(traced_from_json(value["traced"]), pons=old.pons)
+            )
             stroke = Stroke.from_json(value["stroke"]) if value["stroke"] else None
+            state = SideState(traced, report, value["unreadable"], edited=True, exact=value["exact"])
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise UsageError(
                 "review.journal_damaged",
@@ -285,28 +240,20 @@ class EditingSession:
                 where=action,
                 remedy="the case opens without corrections if its draft is discarded; run nvc audit verify",
             ) from error
-        state = SideState(traced, report, value["unreadable"], edited=True)
         self._push(Edit(value["action"], side, stroke=stroke), state)
 
 
 def _edit_json(edit: Edit, new: SideState) -> str:
     # The pons is never edited and is large: it comes back from the result folder.
+    anatomy = None if edit.traced is None else traced_to_json(replace(new.traced, pons=None))
     return json.dumps(
         {
             "action": edit.action,
             "side": edit.side.value,
-            "traced": traced_to_json(replace(new.traced, pons=None)),
+            "traced": anatomy,
+            "exact": new.exact,
             "report": new.report.model_dump(mode="json"),
             "unreadable": new.unreadable,
             "stroke": edit.stroke.to_json() if edit.stroke else None,
         }
     )
-
-
-def painted(labels: npt.NDArray[np.uint8], strokes: Sequence[Stroke]) -> npt.NDArray[np.uint8]:
-    """Return a copy of the label array with the strokes laid over it."""
-    out = labels.copy()
-    flat = out.reshape(-1)
-    for stroke in strokes:
-        flat[stroke.indices] = stroke.after
-    return out

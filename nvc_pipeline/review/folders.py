@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -45,5 +47,33 @@ def find_results(folder: Path) -> list[Path]:
     """Return the result folders at or below ``folder`` (at most two levels down), sorted."""
     if (folder / "case.json").is_file():
         return [folder]
-    found = [p.parent for pattern in ("*/case.json", "*/*/case.json") for p in folder.glob(pattern)]
-    return sorted(set(found))
+    found: list[Path] = []
+    for child in _folders_of(folder):
+        if (child / "case.json").is_file():
+            # A result's own folders (its readings among them) are no results of the list.
+            found.append(child)
+        else:
+            found += [below for below in _folders_of(child) if (below / "case.json").is_file()]
+    return sorted(found)
+
+
+def _folders_of(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(e.path) for e in entries if not e.name.startswith(".") and e.is_dir()]
+    except OSError:
+        return []
+
+
+def stamp(folder: Path) -> str:
+    """Return what tells one state of a result from another without reading it."""
+    try:
+        status = (folder / "case.json").stat()
+    except OSError:
+        return ""
+    return f"{status.st_mtime_ns}:{status.st_size}"
+
+
+def reader_name(reader: str) -> str:
+    """Return a reader's name as part of a folder's name."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", reader).strip("-") or "reader"

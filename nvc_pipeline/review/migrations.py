@@ -39,7 +39,8 @@ _V2 = (
         case_id TEXT NOT NULL, reader TEXT NOT NULL, opened_at TEXT NOT NULL,
         PRIMARY KEY (case_id, reader))""",
 )
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+_V3 = ("CREATE TABLE imports (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL)",)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 APPEND_ONLY = {1: ("readings", "audit"), 2: ("journal",)}
 
 

@@ -6,7 +6,6 @@ as they were. The DICOM objects refer to the images as those of the pipeline do.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from nvc_pipeline.config import Config
@@ -21,8 +20,10 @@ from nvc_pipeline.geometry import LabelVolume, Volume
 from nvc_pipeline.measure.difference import settle_priorities, side_difference
 from nvc_pipeline.report.figures import gap_figure, overview_figure, side_figure
 from nvc_pipeline.report.page import methods, render
+from nvc_pipeline.review.folders import reader_name
 from nvc_pipeline.review.reading import SignedReading
 from nvc_pipeline.review.result import Result
+from nvc_pipeline.review.signed_page import reading_html, saved_pictures
 from nvc_pipeline.review.training import corrected_labels
 from nvc_pipeline.stages import files
 from nvc_pipeline.store.atomic import read_json, write_bytes, write_json, write_text
@@ -31,8 +32,7 @@ from nvc_pipeline.store.nifti import save_nifti
 
 def reading_folder(result: Result, reading: SignedReading) -> Path:
     """Return the folder of one signed version."""
-    reader = re.sub(r"[^A-Za-z0-9-]+", "-", reading.reader).strip("-") or "reader"
-    return result.folder / "review" / f"{reader}_v{reading.version}"
+    return result.folder / "review" / f"{reader_name(reading.reader)}_v{reading.version}"
 
 
 def signed_case(result: Result, reading: SignedReading) -> CaseReport:
@@ -84,7 +84,8 @@ def write_signed(result: Result, reading: SignedReading, config: Config) -> Case
         if config.report.pictures:
             pictures = _pictures(result, result.cisternogram, labels, case, config)
     outputs |= _meshes(folder, case)
-    write_text(folder / "report.html", render(case, pictures, methods(config.measure)))
+    said = reading_html(reading, saved_pictures(result.folder, reading))
+    write_text(folder / "report.html", render(case, pictures, methods(config.measure), said))
     case = case.model_copy(update={"outputs": dict(sorted(outputs.items()))})
     write_json(folder / "case.json", case.model_dump(mode="json", by_alias=True))
     return case

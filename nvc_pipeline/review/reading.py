@@ -10,6 +10,7 @@ from pydantic import Field
 from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.domain.case import Record, SideReport
 from nvc_pipeline.errors import UsageError
+from nvc_pipeline.review.strokes import Painting
 from nvc_pipeline.store.provenance import sha256_json
 
 
@@ -96,6 +97,7 @@ class SignedReading(Record):
     measured: dict[Side, SideReport]
     edited: dict[Side, bool]
     traced_sha256: str
+    painting: Painting | None = None
     reopen_reason: str = ""
 
     @property

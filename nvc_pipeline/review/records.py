@@ -7,7 +7,7 @@ written at every change. Each act leaves an entry in the audit trail.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from nvc_pipeline.domain.case import CaseReport, Severity, SideReport
 from nvc_pipeline.errors import NvcError, UsageError
 from nvc_pipeline.review import audit
 from nvc_pipeline.review.database import Database
-from nvc_pipeline.review.folders import find_results, load_report
+from nvc_pipeline.review.folders import find_results, load_report, stamp
 from nvc_pipeline.review.reading import ReadingForm, SignedReading, require_complete
+from nvc_pipeline.review.strokes import Painting
 from nvc_pipeline.store.provenance import sha256_json
 
 __all__ = ["find_results", "import_results", "load_report"]
 
 _PRIORITY_ORDER = (Priority.A, Priority.UNMEASURED, Priority.B, Priority.C)
-Thumbnailer = Callable[[Path, CaseReport], bytes]
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,30 @@ def import_results(
     folders: Iterable[Path],
     *,
     actor: str = "import",
-    thumbnailer: Thumbnailer | None = None,
 ) -> list[ImportOutcome]:
     """Add result folders to the worklist; a bad one is refused by name and the others go on.
 
     A case that comes again with other numbers replaces the entry of the worklist. Signed
-    readings stay as they are: each names the hash of the result that it rests on.
+    readings stay as they are: each names the hash of the result that it rests on. Pictures
+    are made afterwards (:mod:`nvc_pipeline.review.arrivals`).
     """
-    return [_import_one(database, folder.resolve(), actor, thumbnailer) for folder in folders]
+    return [_import_one(database, folder.resolve(), actor) for folder in folders]
 
 
-def _import_one(
-    database: Database, folder: Path, actor: str, thumbnailer: Thumbnailer | None
-) -> ImportOutcome:
+def _import_one(database: Database, folder: Path, actor: str) -> ImportOutcome:
     try:
+        mark = stamp(folder)
         report = load_report(folder)
         text = report.model_dump_json(by_alias=True)
         digest = report_sha256(report)
         known = database.query("SELECT report_sha256, folder FROM cases WHERE case_id = ?", report.case_id)
         if known and known[0] == (digest, str(folder)):
+            with database.transaction():
+                _write_stamp(database, folder, mark)
             return ImportOutcome(folder, "unchanged", report.case_id)
-        thumbnail = thumbnailer(folder, report) if thumbnailer else b""
         with database.transaction():
-            _write_case(database, folder, report, text, digest, thumbnail)
+            _write_case(database, folder, report, text, digest)
+            _write_stamp(database, folder, mark)
             before = str(known[0][0]) if known else ""
             action = "case.updated" if known else "case.added"
             audit.append(database, actor, action, report.case_id, before_sha=before, after_sha=digest)
@@ -100,9 +101,15 @@ def leading_side(report: CaseReport) -> Side:
     return min(Side, key=key)
 
 
-def _write_case(
-    database: Database, folder: Path, report: CaseReport, text: str, digest: str, thumbnail: bytes
-) -> None:
+def _write_stamp(database: Database, folder: Path, mark: str) -> None:
+    database.query(
+        "INSERT INTO imports VALUES (?, ?) ON CONFLICT (folder) DO UPDATE SET stamp = excluded.stamp",
+        str(folder),
+        mark,
+    )
+
+
+def _write_case(database: Database, folder: Path, report: CaseReport, text: str, digest: str) -> None:
     side = leading_side(report)
     entry = report.sides.of(side)
     contact = entry.contacts[0] if entry.contacts else None
@@ -127,7 +134,8 @@ def _write_case(
         "worst_finding": worst.value if worst else "",
         "flagged": int(any(report.sides.of(s).flagged for s in Side)),
         "search_text": _search_text(report),
-        "thumbnail": thumbnail,
+        # Made later, when it is wanted.
+        "thumbnail": None,
     }
     columns = ", ".join(row)
     updates = ", ".join(f"{name} = excluded.{name}" for name in row if name != "case_id")
@@ -183,7 +191,7 @@ def open_draft(database: Database, case_id: str, reader: str) -> Draft:
         ``review.signed`` if the reader has signed: reopen it with a reason first.
     """
     stored_report(database, case_id)
-    draft = _draft(database, case_id, reader)
+    draft = draft_of(database, case_id, reader)
     if draft:
         return draft
     if latest(database, case_id, reader):
@@ -194,15 +202,16 @@ def open_draft(database: Database, case_id: str, reader: str) -> Draft:
             remedy="reopen it with a reason: that makes a new version",
         )
     with database.transaction():
-        if _draft(database, case_id, reader) is None:
+        if draft_of(database, case_id, reader) is None:
             _write_draft(database, case_id, reader, 1, ReadingForm(), "")
             audit.append(database, reader, "reading.started", audit.reading_key(case_id, reader, 1))
-    started = _draft(database, case_id, reader)
+    started = draft_of(database, case_id, reader)
     assert started is not None
     return started
 
 
-def _draft(database: Database, case_id: str, reader: str) -> Draft | None:
+def draft_of(database: Database, case_id: str, reader: str) -> Draft | None:
+    """Return the reader's draft, None where the reader has not begun or has signed."""
     rows = database.query(
         "SELECT version, form, reopen_reason, updated_at FROM drafts WHERE case_id = ? AND reader = ?",
         case_id,
@@ -239,13 +248,17 @@ def save_draft(database: Database, draft: Draft, form: ReadingForm) -> Draft:
     return Draft(draft.case_id, draft.reader, draft.version, form, draft.reopen_reason, database.now())
 
 
-def sign(
-    database: Database,
-    draft: Draft,
-    measured: Mapping[Side, SideReport],
-    edited: Mapping[Side, bool],
-    traced_sha256: str,
-) -> SignedReading:
+@dataclass(frozen=True)
+class Work:
+    """What a signature freezes beside the form: numbers, whether a side was corrected, strokes."""
+
+    measured: Mapping[Side, SideReport]
+    edited: Mapping[Side, bool]
+    traced_sha256: str
+    painting: Painting | None = None
+
+
+def sign(database: Database, draft: Draft, work: Work) -> SignedReading:
     """Freeze a draft as a signed version.
 
     Raises
@@ -262,9 +275,10 @@ def sign(
         signed_at=database.now(),
         report_sha256=report_sha256(report),
         form=draft.form,
-        measured=dict(measured),
-        edited=dict(edited),
-        traced_sha256=traced_sha256,
+        measured=dict(work.measured),
+        edited=dict(work.edited),
+        traced_sha256=work.traced_sha256,
+        painting=work.painting,
         reopen_reason=draft.reopen_reason,
     )
     before = latest(database, draft.case_id, draft.reader)
@@ -322,7 +336,7 @@ def reopen(database: Database, case_id: str, reader: str, reason: str) -> Draft:
             remedy="open the case: its draft is still there",
         )  # fmt: skip
     with database.transaction():
-        if _draft(database, case_id, reader) is None:
+        if draft_of(database, case_id, reader) is None:
             _write_draft(database, case_id, reader, last.version + 1, last.form, reason.strip())
             key = audit.reading_key(case_id, reader, last.version + 1)
             audit.append(

@@ -22,6 +22,7 @@ from nvc_pipeline.errors import NvcError, UsageError
 from nvc_pipeline.geometry import LabelVolume, Points, Volume, axis_aligned_grid
 from nvc_pipeline.geometry.resample import resample
 from nvc_pipeline.review.folders import load_report
+from nvc_pipeline.segment.labelmap import label_table
 from nvc_pipeline.stages.serialise import traced_from_json
 from nvc_pipeline.store.atomic import read_json
 from nvc_pipeline.store.nifti import load_nifti
@@ -233,7 +234,8 @@ def review_images(result: Result, config: ReviewConfig) -> ReviewImages:
 
     if result.labels is None:
         labels = Volume(np.zeros(shape, np.uint8), affine, base.frame_of_reference)
-        names: dict[int, str] = {}
+        # Without the model's labels the brush still has all structures to paint.
+        names = label_table()
     else:
         labels = resample(result.labels, affine, shape, interpolation="nearest")
         labels = labels.with_array(np.array(labels.array, dtype=np.uint8))

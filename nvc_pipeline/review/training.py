@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nvc_pipeline.domain.anatomy import Side, Structure
 from nvc_pipeline.domain.case import SideReport
@@ -20,6 +21,7 @@ from nvc_pipeline.review.database import Database
 from nvc_pipeline.review.reading import Decision, SignedReading
 from nvc_pipeline.review.records import newest_readings, stored_report
 from nvc_pipeline.review.result import Result, load_result
+from nvc_pipeline.review.strokes import Painting
 from nvc_pipeline.review.tubes import draw_tube
 from nvc_pipeline.store.atomic import write_json, write_text
 from nvc_pipeline.store.nifti import save_nifti
@@ -131,7 +133,8 @@ def corrected_labels(
     """Return labels on ``grid`` with the tubes of taught sides as the reader left them.
 
     Brainstem and what the reader did not touch come from the prediction; nerve and vessels of
-    a taught side are drawn afresh from the signed centrelines and radii.
+    a taught side are drawn afresh from the signed centrelines and radii. What the reader painted
+    lies over all.
     """
     names: dict[int, str] = {}
     array = np.zeros(grid.shape, dtype=np.uint8)
@@ -148,7 +151,19 @@ def corrected_labels(
         array[np.isin(array, stale)] = 0
         for label, line in _tubes(side, measured):
             draw_tube(array, grid, line, _index(names, label))
+    if reading.painting is not None:
+        _lay_over(array, grid, names, reading.painting)
     return grid.with_array(array), names
+
+
+def _lay_over(array: npt.NDArray[np.uint8], grid: Volume, names: dict[int, str], painting: Painting) -> None:
+    """Write painted labels into ``array``; the painting's numbers are told by their names."""
+    drawn = painting.onto(grid)
+    array[drawn == 0] = 0
+    for index, label in painting.names.items():
+        where = drawn == index
+        if where.any() and _bare(label) in _TEACHABLE:
+            array[where] = _index(names, label)
 
 
 def _redrawn(label: str) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
 from nvc_pipeline.review.desk import CaseDesk
-from nvc_pipeline.review.editing import Stroke
+from nvc_pipeline.review.strokes import Stroke
 from nvc_pipeline.viewer.panes import SlicePane
 
 _SIZE = 3

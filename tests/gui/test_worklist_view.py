@@ -16,7 +16,7 @@ from tests import review_cases as rc
 def thousand(tmp_path):
     database = open_database(load_config().review, tmp_path)
     folder = rc.write_result(tmp_path / "a", images=False)
-    records.import_results(database, [folder], thumbnailer=lambda *_: b"")
+    records.import_results(database, [folder])
     columns = [row[1] for row in database.query("PRAGMA table_info(cases)")]
     rest = ", ".join(c for c in columns if c not in ("case_id", "score", "search_text"))
     with database.transaction():

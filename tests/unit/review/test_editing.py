@@ -16,23 +16,19 @@ from nvc_pipeline.domain.anatomy import Grade, Side, VesselClass
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.review import records
 from nvc_pipeline.review.database import open_database
-from nvc_pipeline.review.editing import (
-    DatabaseJournal,
-    Edit,
-    EditingSession,
-    MemoryJournal,
-    Stroke,
-    painted,
-)
+from nvc_pipeline.review.editing import Edit, EditingSession
+from nvc_pipeline.review.journal import DatabaseJournal, MemoryJournal
+from nvc_pipeline.review.strokes import Stroke, painted
 from tests import review_cases as rc
 
 NAMES = [VesselClass.PICA, VesselClass.VA, VesselClass.VEIN, VesselClass.AICA]
 
 
-def measure(traced):
+def measure(before, traced):
     """A measurer whose answer tells the vessel's name apart."""
+    del before
     vein = bool(traced.vessels) and traced.vessels[0].vessel_class is VesselClass.VEIN
-    return rc.side_report(traced.side, grade=Grade.NONE if vein else Grade.CONTACT)
+    return rc.side_report(traced.side, grade=Grade.NONE if vein else Grade.CONTACT), True
 
 
 def session(journal=None, undo_steps=100):
@@ -106,7 +102,7 @@ def test_unreadable_is_never_negative_and_can_be_taken_back():
 def test_a_measurement_that_fails_leaves_the_session_as_it_was():
     editing = session()
 
-    def fail(traced):
+    def fail(before, traced):
         raise UsageError("measure.x", "no")
 
     editing._measure = fail
@@ -119,18 +115,66 @@ def test_a_measurement_that_fails_leaves_the_session_as_it_was():
 def test_a_journal_restores_edits_undo_and_redo(database, tmp_path):
     records.import_results(database, [rc.write_result(tmp_path / "a", images=False)])
     draft = records.open_draft(database, "case-001", "ada")
-    editing = session(DatabaseJournal(database, draft))
+    editing = session(DatabaseJournal(database, draft, lambda: draft))
     for name in (VesselClass.PICA, VesselClass.VA, VesselClass.VEIN):
         editing.apply(rename(editing, name))
     editing.undo()
     editing.undo()
     editing.redo()
-    again = session(DatabaseJournal(database, draft))
+    again = session(DatabaseJournal(database, draft, lambda: draft))
     assert vessel_name(again) is VesselClass.VA
     assert again.can_undo
     assert again.can_redo
     assert again.traced_sha256() == editing.traced_sha256()
     assert again.now.sides[Side.LEFT].report == editing.now.sides[Side.LEFT].report
+
+
+def estimate(before, traced):
+    """A measurer that gives a first estimate."""
+    return measure(before, traced)[0], False
+
+
+def test_exact_numbers_take_the_place_of_an_estimate_and_come_back_after_a_kill(database, tmp_path):
+    records.import_results(database, [rc.write_result(tmp_path / "a", images=False)])
+    draft = records.open_draft(database, "case-001", "ada")
+    editing = session(DatabaseJournal(database, draft, lambda: draft))
+    editing._measure = estimate
+    editing.apply(rename(editing, VesselClass.VA))
+    anatomy = editing.now.sides[Side.LEFT].traced
+    assert not editing.now.sides[Side.LEFT].exact
+    editing.apply(Edit("painted", Side.LEFT, stroke=Stroke(np.array([1]), np.zeros(1, np.uint8), 2)))
+    assert not editing.now.sides[Side.LEFT].exact
+    exact = rc.side_report(Side.LEFT, grade=Grade.INDENTATION)
+    change = editing.confirm(Side.LEFT, anatomy, exact)
+    assert (change.before.grade, change.after.grade) == (Grade.CONTACT, Grade.INDENTATION)
+    # Both steps share the anatomy: undo keeps the exact numbers.
+    editing.undo()
+    assert editing.now.sides[Side.LEFT].report == exact
+    again = session(DatabaseJournal(database, draft, lambda: draft))
+    assert again.now.sides[Side.LEFT].report == exact
+    assert again.now.sides[Side.LEFT].exact
+    assert again.can_redo
+
+
+def test_exact_numbers_of_an_anatomy_that_was_left_are_dropped():
+    editing = session()
+    editing._measure = estimate
+    editing.apply(rename(editing, VesselClass.VA))
+    old = editing.now.sides[Side.LEFT].traced
+    editing.apply(rename(editing, VesselClass.PICA))
+    assert editing.confirm(Side.LEFT, old, rc.side_report(Side.LEFT)) is None
+    assert not editing.now.sides[Side.LEFT].exact
+
+
+def test_a_side_that_is_readable_again_has_the_numbers_it_had():
+    editing = session()
+    before = editing.now.sides[Side.RIGHT].report
+    editing._measure = estimate
+    editing.apply(Edit("unreadable", Side.RIGHT, unreadable="banding"))
+    assert editing.now.sides[Side.RIGHT].report.status == "not_measured"
+    editing.apply(Edit("readable", Side.RIGHT, unreadable=""))
+    assert editing.now.sides[Side.RIGHT].report == before
+    assert editing.now.sides[Side.RIGHT].exact
 
 
 def test_a_damaged_journal_is_named():
@@ -164,7 +208,7 @@ from nvc_pipeline.review import records
 from nvc_pipeline.review.database import open_database
 database = open_database(load_config().review, Path(sys.argv[1]))
 draft = records.open_draft(database, "case-001", "ada")
-editing = t.session(t.DatabaseJournal(database, draft))
+editing = t.session(t.DatabaseJournal(database, draft, lambda: draft))
 n = 0
 while True:
     editing.apply(t.rename(editing, t.NAMES[n % 4]))
@@ -195,7 +239,7 @@ def test_kill_nine_during_editing_loses_no_step_that_was_shown(config, tmp_path)
     shown = max([shown, *map(int, rest)])
     with open_database(config, tmp_path) as database:
         draft = records.open_draft(database, "case-001", "ada")
-        journal = DatabaseJournal(database, draft)
+        journal = DatabaseJournal(database, draft, lambda: draft)
         assert len(journal.steps()) in (shown, shown + 1)
         restored = session(journal)
         assert vessel_name(restored) is NAMES[(len(journal.steps()) - 1) % 4]

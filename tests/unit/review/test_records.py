@@ -28,7 +28,7 @@ def sign(database, case_id="case-001", reader="ada", form=None):
     draft = records.open_draft(database, case_id, reader)
     draft = records.save_draft(database, draft, form or complete_form())
     measured = {s: rc.side_report(s) for s in Side}
-    return records.sign(database, draft, measured, dict.fromkeys(Side, False), "0" * 64)
+    return records.sign(database, draft, records.Work(measured, dict.fromkeys(Side, False), "0" * 64))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ class TestSigning:
         draft = records.open_draft(database, "case-001", "ada")
         form = ReadingForm().with_side(Side.LEFT, decision=Decision.REJECT)
         with pytest.raises(UsageError) as caught:
-            records.sign(database, records.save_draft(database, draft, form), {}, {}, "")
+            records.sign(database, records.save_draft(database, draft, form), records.Work({}, {}, ""))
         assert caught.value.code == "review.incomplete"
         assert "left: a reason to reject" in caught.value.where
         assert "right: accept, modify or reject" in caught.value.where
@@ -123,7 +123,9 @@ class TestSigning:
             records.reopen(any_database, "case-001", "ada", " ")
         draft = records.reopen(any_database, "case-001", "ada", "wrong vessel")
         assert (draft.version, draft.form) == (2, first.form)
-        second = records.sign(any_database, draft, first.measured, first.edited, first.traced_sha256)
+        second = records.sign(
+            any_database, draft, records.Work(first.measured, first.edited, first.traced_sha256)
+        )
         assert (second.version, second.reopen_reason) == (2, "wrong vessel")
         assert [r.version for r in records.visible_readings(any_database, "case-001", "ada")] == [1, 2]
         assert audit.verify(any_database).whole
@@ -132,9 +134,9 @@ class TestSigning:
         records.import_results(database, results)
         draft = records.open_draft(database, "case-001", "ada")
         draft = records.save_draft(database, draft, complete_form())
-        records.sign(database, draft, {}, {}, "")
+        records.sign(database, draft, records.Work({}, {}, ""))
         with pytest.raises(UsageError) as caught:
-            records.sign(database, draft, {}, {}, "")
+            records.sign(database, draft, records.Work({}, {}, ""))
         assert caught.value.code == "review.signed"
         assert audit.verify(database).readings == 1
 
@@ -225,6 +227,7 @@ class TestMigrations:
         with monkeypatch.context() as patch:
             patch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:1])
             patch.setattr(migrations.migrate, "__defaults__", (1,))
+            patch.setattr(records, "_write_stamp", lambda *_: None)
             with open_database(config, tmp_path) as old:
                 records.import_results(old, results)
                 sign(old)

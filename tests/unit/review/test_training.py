@@ -22,7 +22,7 @@ def sign_edited(database, form=None, edited=True):
     draft = records.open_draft(database, "case-001", "ada")
     draft = records.save_draft(database, draft, form or complete_form())
     measured = {s: rc.side_report(s) for s in Side}
-    return records.sign(database, draft, measured, {Side.LEFT: edited, Side.RIGHT: False}, "")
+    return records.sign(database, draft, records.Work(measured, {Side.LEFT: edited, Side.RIGHT: False}, ""))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.domain.case import Sides
 from nvc_pipeline.review import records
+from nvc_pipeline.review.arrivals import arrivals, changed
+from nvc_pipeline.review.folders import find_results
 from nvc_pipeline.review.reading import CaseState
 from nvc_pipeline.review.worklist import WorklistFilter, neighbour, thumbnail, worklist
 from tests import review_cases as rc
@@ -23,7 +25,7 @@ def listed(database, tmp_path):
         rc.report("unread_able", sides=unmeasured, status="partial"),
     ]
     folders = [rc.write_result(tmp_path / c.case_id, c, images=False) for c in cases]
-    records.import_results(database, folders, thumbnailer=lambda folder, report: report.case_id.encode())
+    records.import_results(database, folders)
     return database
 
 
@@ -73,6 +75,37 @@ def test_next_and_previous_stop_at_the_ends(listed):
     assert neighbour([], "quiet", 1) is None
 
 
-def test_thumbnails_are_kept_beside_the_line(listed):
-    assert thumbnail(listed, "contact") == b"contact"
-    assert thumbnail(listed, "nobody") == b""
+def test_pictures_come_after_the_cases_and_only_what_changed_is_read_again(database, tmp_path):
+    folders = [
+        rc.write_result(tmp_path / "with", rc.report("with")),
+        rc.write_result(tmp_path / "without", rc.report("without"), images=False),
+    ]
+    steps = list(arrivals(database, folders, actor="ada"))
+    assert (steps[0].what, steps[0].count, steps[0].total) == ("results", 2, 2)
+    assert steps[-1].done
+    assert thumbnail(database, "with").startswith(b"\x89PNG")
+    assert thumbnail(database, "without") == b""
+    assert thumbnail(database, "nobody") == b""
+    assert changed(database, folders) == []
+    rc.write_result(folders[1], rc.report("without", status="partial"), images=False)
+    assert changed(database, folders) == [folders[1]]
+    list(arrivals(database, folders, actor="ada"))
+    assert {r.case_id: r.status for r in worklist(database, "ada")}["without"] == "partial"
+
+
+def test_a_bad_result_is_told_each_time_and_the_others_come_in(database, tmp_path):
+    good = rc.write_result(tmp_path / "good", rc.report("good"), images=False)
+    bad = rc.write_result(tmp_path / "bad", rc.report("bad"), images=False)
+    (bad / "case.json").write_text("{")
+    for _ in range(2):
+        *_, last = arrivals(database, [bad, good], actor="ada")
+        assert [error.code for error in last.refused] == ["input.damaged"]
+    assert ids(worklist(database, "ada")) == ["good"]
+
+
+def test_results_are_found_at_two_depths_and_their_own_readings_are_none(tmp_path):
+    first = rc.write_result(tmp_path / "a", images=False)
+    second = rc.write_result(tmp_path / "b" / "c", images=False)
+    rc.write_result(first / "review", images=False)
+    assert find_results(tmp_path) == [first, second]
+    assert find_results(first) == [first]

@@ -1,0 +1,89 @@
+"""Slow work in the child: exact numbers, products, imports; what waits when the window closes."""
+
+from __future__ import annotations
+
+import queue
+from pathlib import Path
+
+import pytest
+
+from nvc_pipeline.config import load_config
+from nvc_pipeline.domain.anatomy import Side
+from nvc_pipeline.measure.side import measure_side
+from nvc_pipeline.review import records
+from nvc_pipeline.review.arrivals import Imported
+from nvc_pipeline.review.background import Background, Measured, Written
+from nvc_pipeline.review.database import open_database
+from nvc_pipeline.review.desk import CaseDesk
+from nvc_pipeline.review.worklist import thumbnail
+from tests import review_cases as rc
+
+CONFIG = load_config()
+
+
+@pytest.fixture
+def answers():
+    return queue.Queue()
+
+
+@pytest.fixture
+def background(answers):
+    made = Background(CONFIG, answers.put)
+    yield made
+    made.close()
+
+
+def test_a_side_is_measured_as_the_pipeline_does_and_a_fault_is_named(background, answers):
+    image, traced = rc.volumes()[0], rc.traced(Side.LEFT)
+    background.use(image)
+    background.warm(traced)
+    background.measure(7, traced)
+    answer = answers.get(timeout=60)
+    assert isinstance(answer, Measured)
+    assert answer.ticket == 7
+    assert answer.report == measure_side(traced, image, CONFIG.measure)
+    background.measure(8, traced.nerve)
+    failed = answers.get(timeout=60)
+    assert (failed.ticket, failed.report, failed.error.code) == (8, None, "fault.internal")
+    # The child lives on.
+    background.measure(9, traced)
+    assert answers.get(timeout=60).report == answer.report
+
+
+def test_a_killed_child_is_started_again(background, answers):
+    image, traced = rc.volumes()[0], rc.traced(Side.LEFT)
+    background.use(image)
+    background.measure(1, traced)
+    answers.get(timeout=60)
+    background._process.kill()
+    background._process.join(10)
+    background.measure(2, traced)
+    assert answers.get(timeout=60).ticket == 2
+
+
+def test_products_of_a_signature_are_written_though_the_window_closes(background, answers, tmp_path):
+    folder = rc.write_result(tmp_path / "a")
+    with open_database(CONFIG.review, tmp_path) as database:
+        records.import_results(database, [folder])
+        desk = CaseDesk.open(folder, CONFIG, lambda t, v: rc.side_report(t.side), database, "ada")
+        for side in Side:
+            desk.save_form(desk.proposed(side))
+        reading = desk.sign()
+    background.write_products(folder, reading)
+    background.close()
+    assert isinstance(answers.get(timeout=10), Written)
+    assert (folder / "review" / "ada_v1" / "report.html").is_file()
+
+
+def test_imports_tell_how_far_they_are(background, answers, tmp_path):
+    for name in ("a", "b"):
+        rc.write_result(tmp_path / name, rc.report(name))
+    background.import_folders(tmp_path, tmp_path, "ada")
+    seen = []
+    while not seen or not seen[-1].done:
+        seen.append(answers.get(timeout=60))
+        assert isinstance(seen[-1], Imported)
+    assert (seen[0].what, seen[0].count) == ("results", 2)
+    with open_database(CONFIG.review, tmp_path) as database:
+        assert thumbnail(database, "b")
+    assert Path(tmp_path / "nvc_review.sqlite").is_file()
