@@ -113,6 +113,23 @@ def nearest_vessel(traced: TracedSide, point: FloatArray, reach_mm: float = 3.0)
     return best[1] if best and best[0] <= reach_mm else None
 
 
+def named_at(traced: TracedSide, point: FloatArray, margin_mm: float = 0.2) -> str:
+    """Return the nerve or vessel whose tube holds a point, with its side; "" where none does."""
+    at = np.asarray(point, float)
+    nerve = traced.nerve
+    if nerve is not None and _inside(nerve.free, at, margin_mm):
+        return f"facial nerve {traced.side.value}"
+    for vessel in traced.vessels:
+        if _inside(vessel.centreline, at, margin_mm):
+            return f"{vessel.vessel_class.value} {traced.side.value}"
+    return ""
+
+
+def _inside(line: Centreline, point: FloatArray, margin_mm: float) -> bool:
+    gap = np.linalg.norm(line.points.xyz - point, axis=1) - line.radius_mm
+    return bool(gap.min() <= margin_mm)
+
+
 def _swapped(traced: TracedSide, vessel_id: str, by: tuple[Vessel, ...]) -> TracedSide:
     at = next(i for i, v in enumerate(traced.vessels) if v.vessel_id == vessel_id)
     return replace(traced, vessels=(*traced.vessels[:at], *by, *traced.vessels[at + 1 :]))

@@ -201,6 +201,25 @@ def open_database(config: ReviewConfig, folder: Path, *, clock: Clock = utc_now)
     return database
 
 
+def open_existing(config: ReviewConfig, folder: Path) -> Database:
+    """Open the database of ``folder`` only if there is one: a wrong folder is told, not filled.
+
+    Raises
+    ------
+    UsageError
+        ``review.no_records``, and what :func:`open_database` raises.
+    """
+    location = database_location(config, folder)
+    if not location.startswith(("postgresql://", "postgres://")) and not Path(location).is_file():
+        raise UsageError(
+            "review.no_records",
+            "There is no database of readings here",
+            where=str(location),
+            remedy="give the folder that nvc review opened, or set review.database",
+        )
+    return open_database(config, folder)
+
+
 @contextmanager
 def database_errors(where: str) -> Iterator[None]:
     """Turn the faults of either driver into named errors."""

@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nvc_pipeline.config import Config
-from nvc_pipeline.domain.anatomy import Grade, Landmark, Side, VesselClass
+from nvc_pipeline.domain.anatomy import Landmark, Side, VesselClass
 from nvc_pipeline.domain.case import Contact, SideReport
 from nvc_pipeline.domain.traced import TracedSide
 from nvc_pipeline.errors import UsageError
-from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.geometry import FloatArray, Points, Volume
 from nvc_pipeline.review import corrections, records, snap
 from nvc_pipeline.review.database import Database
 from nvc_pipeline.review.editing import Change, Edit, EditingSession, SideState
 from nvc_pipeline.review.journal import DatabaseJournal, Journal, MemoryJournal
 from nvc_pipeline.review.live import Estimator, Numbered
-from nvc_pipeline.review.reading import Decision, ReadingForm, SignedReading
+from nvc_pipeline.review.reading import ReadingForm, SignedReading, proposed
 from nvc_pipeline.review.result import (
     Result,
     ReviewImages,
@@ -126,6 +126,11 @@ class CaseDesk:
             return self._measure(traced, image), True
         return self._estimate(Numbered(before.traced, before.report), traced, image), False
 
+    @property
+    def estimates(self) -> bool:
+        """Whether corrections are first estimated, and measured exactly behind the window."""
+        return self._estimate is not None
+
     def pending(self) -> dict[Side, TracedSide]:
         """Return the sides whose numbers are a first estimate, with the anatomy to measure."""
         now = self.session.now.sides
@@ -177,6 +182,17 @@ class CaseDesk:
         """Return the strokes of the signed version before and of this session."""
         signed = self.signed.painting if self.signed is not None else None
         return (signed.decoded() if signed is not None else ()) + self.session.now.strokes
+
+    def named_at(self, lps: FloatArray) -> str:
+        """Return the structure at a point, "" where there is none that is traced or labelled."""
+        for side in Side:
+            name = corrections.named_at(self.traced(side), lps)
+            if name:
+                return name
+        index = np.rint(self.images.labels.affine.to_ijk(Points(np.asarray(lps, float))).xyz[0]).astype(int)
+        if np.any(index < 0) or np.any(index >= self.images.labels.shape):
+            return ""
+        return self.images.names.get(int(self._base_labels[tuple(index)]), "").replace("_", " ")
 
     def home(self, side: Side) -> FloatArray:
         """Return where to look first: the heaviest contact, else the detachment point, else the middle."""
@@ -296,24 +312,9 @@ class CaseDesk:
 
     def proposed(self, side: Side) -> ReadingForm:
         """Return the form with a side accepted as it is measured now: one key for the happy path."""
-        report = self.report(side)
-        edited = self.session.now.sides[side].edited
-        form = self.form.of(side)
-        unreadable = bool(self.session.now.sides[side].unreadable)
-        if report.status == "not_measured":
-            reason = form.reason or report.reason
-            return self.form.with_side(
-                side, decision=Decision.ACCEPT, reason=reason, grade=None, unreadable=True, offender=None
-            )
-        named = {c.vessel_id: c.vessel_class.value for c in report.contacts}
-        return self.form.with_side(
-            side,
-            decision=Decision.MODIFY if edited else Decision.ACCEPT,
-            reason=form.reason or ("corrected by hand" if edited else ""),
-            grade=report.grade or Grade.NONE,
-            offender=named.get(report.offender or ""),
-            unreadable=unreadable,
-        )
+        state = self.session.now.sides[side]
+        edited = self._was_edited(side)
+        return proposed(self.form, side, state.report, edited=edited, unreadable=bool(state.unreadable))
 
     def sign(self) -> SignedReading:
         """Freeze the reading.
@@ -357,6 +358,13 @@ class CaseDesk:
             )
         self.draft = records.reopen(self.database, self.case_id, self.reader, reason)
         self.session = self._new_session()
+
+    def other_readings(self) -> list[SignedReading]:
+        """Return what other readers signed, newest versions; nothing before the own signature."""
+        if self.database is None or self.signed is None:
+            return []
+        seen = records.visible_readings(self.database, self.case_id, self.reader)
+        return list({r.reader: r for r in seen if r.reader != self.reader}.values())
 
     def _cisternogram(self) -> Volume:
         if self.result.cisternogram is None:

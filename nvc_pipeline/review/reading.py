@@ -84,6 +84,31 @@ class ReadingForm(Record):
         return self.left.problems(Side.LEFT) + self.right.problems(Side.RIGHT)
 
 
+def proposed(
+    form: ReadingForm, side: Side, report: SideReport, *, edited: bool, unreadable: bool
+) -> ReadingForm:
+    """Return the form with one side filled in from its numbers: accepted, or modified if corrected."""
+    reason = form.of(side).reason
+    if report.status == "not_measured":
+        return form.with_side(
+            side,
+            decision=Decision.ACCEPT,
+            reason=reason or report.reason,
+            grade=None,
+            unreadable=True,
+            offender=None,
+        )
+    named = {c.vessel_id: c.vessel_class.value for c in report.contacts}
+    return form.with_side(
+        side,
+        decision=Decision.MODIFY if edited else Decision.ACCEPT,
+        reason=reason or ("corrected by hand" if edited else ""),
+        grade=report.grade or Grade.NONE,
+        offender=named.get(report.offender or ""),
+        unreadable=unreadable,
+    )
+
+
 class SignedReading(Record):
     """One signed version: the form, the numbers as the reader left them, and what they rest on."""
 

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter, label
 
 from nvc_pipeline.domain.traced import Centreline, Surface
 from nvc_pipeline.geometry import Volume
 
+# Pieces of a label smaller than this share of its largest are specks of the network, not anatomy.
+_SPECK = 0.05
+
 
 def label_surface(labels: Volume, mask: npt.NDArray[np.bool_], step: int = 1) -> Surface | None:
-    """Return the surface of a mask on the labels' grid, LPS mm; None where it is empty."""
+    """Return the smooth surface of a mask on the labels' grid, LPS mm, without specks; None if empty.
+
+    The mask is blurred by a voxel first: for a thick structure (the brainstem) that takes the
+    steps of the voxels away and moves the surface by far less than one of them.
+    """
     from skimage.measure import marching_cubes
 
     if not mask.any() or min(mask.shape) < 3:
         return None
     where = np.argwhere(mask)
-    low = np.maximum(where.min(axis=0) - 2, 0)
-    high = where.max(axis=0) + 3
-    part = mask[low[0] : high[0], low[1] : high[1], low[2] : high[2]].astype(np.float32)
-    padded = np.pad(part, 1)
-    vertices, faces, normals, _ = marching_cubes(padded, 0.5, step_size=step)
+    low = np.maximum(where.min(axis=0) - 4, 0)
+    high = where.max(axis=0) + 5
+    block = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    part = gaussian_filter(np.pad(_without_specks(mask[block]), 1).astype(np.float32), 1.0)
+    if float(part.max()) <= 0.5:
+        return None
+    vertices, faces, normals, _ = marching_cubes(part, 0.5, step_size=step)
     points = labels.affine.apply(vertices - 1 + low)
     turned = normals @ labels.affine.direction.T
     return Surface(np.asarray(points), faces.astype(np.int64), np.asarray(turned, dtype=np.float64))
+
+
+def _without_specks(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    parts, count = label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes >= _SPECK * sizes.max())[parts])
 
 
 def draw_tube(array: npt.NDArray[np.uint8], grid: Volume, line: Centreline, value: int) -> None:

@@ -3,50 +3,52 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from napari.qt import get_qapp
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QLabel, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QStackedWidget, QWidget
 
 from nvc_pipeline.config import Config, load_config
 from nvc_pipeline.errors import NvcError, UsageError
+from nvc_pipeline.review.arrivals import Imported, first_arrivals
+from nvc_pipeline.review.background import Written
 from nvc_pipeline.review.database import Database, open_database
 from nvc_pipeline.review.desk import CaseDesk, SideMeasurer
 from nvc_pipeline.review.folders import find_results
-from nvc_pipeline.review.products import write_signed
+from nvc_pipeline.review.live import Estimator, estimator
 from nvc_pipeline.review.reading import SignedReading
-from nvc_pipeline.review.records import import_results, stored_report
+from nvc_pipeline.review.records import stored_report
 from nvc_pipeline.review.remeasure import measurer
-from nvc_pipeline.review.thumbnails import case_thumbnail
+from nvc_pipeline.viewer.keys import ACTS, KeysPage
 from nvc_pipeline.viewer.palette import STYLE
 from nvc_pipeline.viewer.reading_view import ReadingView
 from nvc_pipeline.viewer.tools import LABELS
 from nvc_pipeline.viewer.worklist_view import WorklistView
 
-_KEYS: dict[str, str] = {
-    "F2": "worklist",
-    "N": "next",
-    "P": "previous",
-    "Ctrl+Z": "undo",
-    "Ctrl+Shift+Z": "redo",
-    "H": "surgeon",
-    "F": "front",
-    "L": "labels",
-    "Ctrl+P": "picture",
-}
-
 
 class ReviewWindow(QMainWindow):
     """Worklist and reading view over one database, for one reader."""
 
-    def __init__(self, database: Database, config: Config, reader: str, measure: SideMeasurer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        config: Config,
+        reader: str,
+        measure: SideMeasurer,
+        estimate: Estimator | None = None,
+        folder: Path | None = None,
+    ) -> None:
         super().__init__()
         self.database = database
         self.config = config
         self.reader = reader
         self._measure = measure
+        self._estimate = estimate
+        self._folder = folder
         self.worklist = WorklistView(database, reader)
         self.reading = ReadingView(config)
         self.pages = QStackedWidget()
@@ -57,37 +59,62 @@ class ReviewWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.status)
         self.setStyleSheet(STYLE)
         self.setWindowTitle("nvc review (research use only)")
-        self.resize(1680, 1000)
         self.worklist.opened.connect(self.open_case)
+        self.worklist.failed.connect(self._tell)
         self.reading.asked.connect(self.go)
         self.reading.signed.connect(self._signed)
+        self.reading.behind.written.connect(self._written)
+        self.reading.behind.imported.connect(self._imported)
         self._add_keys()
         self.worklist.table.setFocus()
 
     def open_case(self, case_id: str) -> None:
         """Open a case; one that can't be opened is named and the list stays."""
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         try:
             folder, _ = stored_report(self.database, case_id)
-            desk = CaseDesk.open(folder, self.config, self._measure, self.database, self.reader)
+            desk = CaseDesk.open(
+                folder, self.config, self._measure, self.database, self.reader, estimate=self._estimate
+            )
+            self.pages.setCurrentWidget(self.reading)
+            self.reading.open_desk(desk)
         except NvcError as error:
-            self.statusBar().showMessage(error.sentence(), 15000)
+            self.pages.setCurrentWidget(self.worklist)
+            self._tell(error)
             return
-        self.pages.setCurrentWidget(self.reading)
-        self.reading.open_desk(desk)
+        finally:
+            QApplication.restoreOverrideCursor()
         self.statusBar().clearMessage()
 
+    def look_for_results(self) -> None:
+        """Import what is new in the folder, behind the window."""
+        if self._folder is not None:
+            home = self._folder.parent if (self._folder / "case.json").is_file() else self._folder
+            self.reading.behind.import_folders(self._folder, home, self.reader)
+
+    def _tell(self, error: NvcError) -> None:
+        self.statusBar().showMessage(error.sentence())
+
     def _signed(self, reading: SignedReading) -> None:
-        """Make report and exports again; the signature stands whatever becomes of them."""
+        """Have report and exports made again; the signature stands whatever becomes of them."""
         self.worklist.refresh()
         desk = self.reading.desk
-        if desk is None:
+        if desk is not None:
+            self.reading.behind.write_products(desk.result.folder, reading)
+            self.statusBar().showMessage(f"Signed version {reading.version}. Writing report and exports...")
+
+    def _written(self, answer: Written) -> None:
+        if answer.error is not None:
+            self.statusBar().showMessage(f"Signed. The products were not written: {answer.error.sentence()}")
             return
-        try:
-            write_signed(desk.result, reading, self.config)
-        except NvcError as error:
-            self.statusBar().showMessage(f"Signed. The products were not written: {error.sentence()}")
-            return
-        self.statusBar().showMessage(f"Signed version {reading.version}; report and exports written.", 15000)
+        version = f"{answer.reading.case_id}, version {answer.reading.version}"
+        self.statusBar().showMessage(f"Signed {version}; report and exports written.  N: next case", 15000)
+
+    def _imported(self, progress: Imported) -> None:
+        self.worklist.show_arriving(progress)
+        if progress.refused and progress.done:
+            first = progress.refused[0].sentence()
+            self.statusBar().showMessage(f"{len(progress.refused)} results not imported. {first}")
 
     def go(self, where: str) -> None:
         """Go to the worklist, or to the next or previous case of it."""
@@ -110,55 +137,46 @@ class ReviewWindow(QMainWindow):
         self.database.close()
         super().closeEvent(event)
 
+    def _fly(self, row: int) -> None:
+        self.reading.fly_to(self.reading.side, row)
+
     def _add_keys(self) -> None:
         view = self.reading
 
-        def key(sequence: str, act: object, owner: QWidget = view) -> None:
+        def key(sequence: str, act: Callable[[], object], owner: QWidget = view) -> None:
             shortcut = QShortcut(QKeySequence(sequence), owner)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(act)
 
-        for sequence, name in _KEYS.items():
-            key(sequence, lambda n=name: view.act(n))
+        for sequence, name, _ in ACTS:
+            key(sequence, partial(view.act, name))
         for tool, (_, sequence) in LABELS.items():
-            key(sequence, lambda t=tool: view.take_tool(t))
+            key(sequence, partial(view.take_tool, tool))
         for number in range(1, 10):
-            key(str(number), lambda n=number: view.fly_to(view.side, n - 1))
-        key("S", lambda: view.choose_side(view.side.other))
-        key("A", view.accept)
-        key("Ctrl+Return", view.sign)
-        key("C", self._swap_blend)
-        key("W", self._next_window)
-        key("U", self._unreadable)
-        key("M", lambda: view.form.sides[view.side].reason.setFocus())
+            key(str(number), partial(self._fly, number - 1))
         key("Ctrl+F", self.worklist.search.setFocus, self.worklist)
+        key("F5", self.look_for_results, self.worklist)
+        key("F1", lambda: KeysPage(self).show(), self.worklist)
         key("Down", self.worklist.table.setFocus, self.worklist.search)
 
-    def _swap_blend(self) -> None:
-        slider = self.reading.toolbar.blend
-        slider.setValue({0: 50, 50: 100, 100: 0}.get(slider.value(), 0))
 
-    def _next_window(self) -> None:
-        box = self.reading.toolbar.window_box
-        box.setCurrentIndex((box.currentIndex() + 1) % box.count())
-        box.activated.emit(box.currentIndex())
-
-    def _unreadable(self) -> None:
-        view = self.reading
-        if view.desk is None:
-            return
-        reason = view.form.sides[view.side].reason.text()
-        now = bool(view.desk.session.now.sides[view.side].unreadable)
-        view.toolbox.run(lambda desk: desk.mark_unreadable(view.side, "" if now else reason))
-
-
-def make_window(folder: Path, config: Config, reader: str, measure: SideMeasurer) -> ReviewWindow:
+def make_window(
+    folder: Path, config: Config, reader: str, measure: SideMeasurer | None = None
+) -> ReviewWindow:
     """Import what is new under ``folder`` and return the window, not yet shown.
+
+    The first results are imported here, many more behind the window, their pictures after them.
+
+    Parameters
+    ----------
+    measure:
+        Measures each correction exactly and at once; by default it is first estimated, and
+        measured behind the window.
 
     Raises
     ------
     UsageError
-        ``review.no_results`` if the folder holds no result and the database no case.
+        ``review.no_results`` if the folder does not exist.
     """
     if not folder.is_dir():
         raise UsageError(
@@ -170,13 +188,14 @@ def make_window(folder: Path, config: Config, reader: str, measure: SideMeasurer
     results = find_results(folder)
     home = folder.parent if results == [folder] else folder
     database = open_database(config.review, home)
-    outcomes = import_results(database, results, actor=reader, thumbnailer=case_thumbnail)
-    refused = [o for o in outcomes if o.error is not None]
-    window = ReviewWindow(database, config, reader, measure)
+    outcomes, _ = first_arrivals(database, results, actor=reader)
+    estimate = estimator(config) if measure is None else None
+    window = ReviewWindow(
+        database, config, reader, measure or measurer(config.measure), estimate, folder.resolve()
+    )
+    refused = [o.error for o in outcomes if o.error is not None]
     if refused:
-        first = refused[0].error
-        assert first is not None
-        window.statusBar().showMessage(f"{len(refused)} results not imported. {first.sentence()}")
+        window.statusBar().showMessage(f"{len(refused)} results not imported. {refused[0].sentence()}")
     return window
 
 
@@ -190,8 +209,11 @@ def launch(folder: Path, *, config: Config | None = None, reader: str = "") -> i
     """
     settings = config or load_config()
     application = get_qapp()
-    window = make_window(folder, settings, reader or getpass.getuser(), measurer(settings.measure))
-    window.show()
+    window = make_window(folder, settings, reader or getpass.getuser())
+    # The whole screen: a reading room's displays differ, and the panes want all of it.
+    window.resize(1366, 768)
+    window.showMaximized()
+    window.look_for_results()
     if len(window.worklist.model.rows) == 1:
         window.open_case(window.worklist.model.rows[0].case_id)
     return int(application.exec())

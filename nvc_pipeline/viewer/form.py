@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -18,9 +21,17 @@ from PySide6.QtWidgets import (
 )
 
 from nvc_pipeline.domain.anatomy import Grade, Side, VesselClass
-from nvc_pipeline.review.reading import Decision, ReadingForm, SideForm
+from nvc_pipeline.review.reading import Decision, ReadingForm, SideForm, SignedReading
 
 _SYMPTOMS = ("unknown", "left", "right", "none")
+
+
+class Choice(QComboBox):
+    """A combo box that the wheel does not turn: scrolling past must never change a reading."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to whatever lies behind."""
+        event.ignore()
 
 
 class SideBox(QGroupBox):
@@ -41,13 +52,16 @@ class SideBox(QGroupBox):
             self.buttons[decision] = button
             row.addWidget(button)
             button.clicked.connect(self.changed)
-        self.grade = QComboBox()
+        self.grade = Choice()
         self.grade.addItems(["grade?", *[g.value for g in Grade]])
-        self.offender = QComboBox()
+        self.grade.setToolTip("Grade: type its first letter")
+        self.offender = Choice()
         self.offender.addItems(["no offender", *[v.value for v in VesselClass]])
+        self.offender.setToolTip("Offending vessel: type its first letter")
         self.unreadable = QCheckBox("unreadable")
         self.reason = QLineEdit()
-        self.reason.setPlaceholderText("reason (to modify, reject or call unreadable)")
+        self.reason.setPlaceholderText("reason")
+        self.reason.setToolTip("Needed to modify, to reject, or to call the side unreadable (M)")
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("comment")
         for box in (self.grade, self.offender):
@@ -56,6 +70,7 @@ class SideBox(QGroupBox):
         for line in (self.reason, self.comment):
             line.textEdited.connect(self.changed)
         layout = QGridLayout(self)
+        layout.setContentsMargins(6, 8, 6, 6)
         layout.setSpacing(3)
         layout.addLayout(row, 0, 0, 1, 2)
         layout.addWidget(self.grade, 1, 0)
@@ -100,13 +115,16 @@ class FormPanel(QWidget):
         super().__init__()
         # Patient's right on the left of the screen, as in the panes.
         self.sides = {side: SideBox(side) for side in (Side.RIGHT, Side.LEFT)}
-        self.symptomatic = QComboBox()
+        self.symptomatic = Choice()
         self.symptomatic.addItems([f"symptomatic side: {s}" for s in _SYMPTOMS])
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("comment on the case")
         self.second = QCheckBox("second read wanted")
         self.missing = QLabel()
         self.missing.setWordWrap(True)
+        self.others = QLabel()
+        self.others.setWordWrap(True)
+        self.others.hide()
         self.sign = QPushButton("Sign (Ctrl+Return)")
         self.sign.setObjectName("sign")
         self.why = QLineEdit()
@@ -141,6 +159,7 @@ class FormPanel(QWidget):
         layout.addLayout(both)
         layout.addLayout(row)
         layout.addLayout(end)
+        layout.addWidget(self.others)
 
     def show_form(self, form: ReadingForm, *, signed_as: str, editable: bool) -> None:
         """Show a form; ``signed_as`` is the line of a signed version, empty for a draft."""
@@ -161,13 +180,33 @@ class FormPanel(QWidget):
         if signed_as:
             self.missing.setText(signed_as)
         elif problems:
-            self.missing.setText("To sign: " + "; ".join(problems))
+            self.missing.setText("To sign, still: " + "; ".join(problems))
         else:
             self.missing.setText("Complete: ready to sign.")
         self.sign.setVisible(not signed_as)
         self.sign.setEnabled(editable and not problems)
         self.why.setVisible(bool(signed_as))
         self.reopen.setVisible(bool(signed_as))
+
+    def show_others(self, readings: Sequence[SignedReading]) -> None:
+        """Show what others have signed; the caller gives only what this reader may see."""
+        lines = [f"{r.reader}, version {r.version}: {_summary(r.form)}" for r in readings]
+        self.others.setText("Other readers\n" + "\n".join(lines) if lines else "")
+        self.others.setVisible(bool(lines))
+
+    def next_symptom(self) -> None:
+        """Turn the symptomatic side on by one."""
+        if self.symptomatic.isEnabled():
+            self.symptomatic.setCurrentIndex((self.symptomatic.currentIndex() + 1) % len(_SYMPTOMS))
+            self._changed()
+
+    def decide(self, side: Side, decision: Decision) -> None:
+        """Set the decision of a side and wait for its reason."""
+        box = self.sides[side]
+        if box.isEnabled():
+            box.buttons[decision].setChecked(True)
+            box.reason.setFocus()
+            self._changed()
 
     def value(self) -> ReadingForm:
         """Return what is filled in."""
@@ -188,3 +227,14 @@ class FormPanel(QWidget):
     def _reopen(self) -> None:
         self.reopen_asked.emit(self.why.text())
         self.why.clear()
+
+
+def _summary(form: ReadingForm) -> str:
+    parts = []
+    for side in (Side.RIGHT, Side.LEFT):
+        said = form.of(side)
+        words = [side.value, said.decision.value if said.decision else ""]
+        words += ["unreadable"] if said.unreadable else [said.grade.value if said.grade else "no grade"]
+        words += [said.offender or ""]
+        parts.append(" ".join(word for word in words if word))
+    return "; ".join(parts)

@@ -110,7 +110,7 @@ class NerveStrip(QWidget):
         if self._curve is None or self._picture is None:
             draw_text(painter, QRectF(8, 2, 200, 18), title, 10, "#DDE3EA", align="left")
             box = QRectF(20, 0, self.width() - 40, self.height())
-            draw_text(painter, box, f"Not measured: {self._reason}", 10, "#F5B942")
+            draw_text(painter, box, f"Not measured: {self._reason}", 10, "#F5B942", wrap=True)
             painter.end()
             return
         middle = _TOP + (self.height() - _TOP) * 0.52

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QPen, QTransform
 from PySide6.QtWidgets import QWidget
 
 from nvc_pipeline.viewer.palette import CROSSHAIR
@@ -20,7 +20,8 @@ class PaneMarks:
     """What to draw now; positions in pixels of the pane.
 
     ``letters`` are those of the left, right, top and bottom edge. ``points`` are marks with
-    colour and caption.
+    colour and caption. ``under`` names what is under the mouse. ``outlines`` are paths in the
+    plane's millimetres, ``to_pixels`` takes them to the screen.
     """
 
     title: str
@@ -29,6 +30,9 @@ class PaneMarks:
     mm_per_pixel: float | None = None
     points: tuple[tuple[float, float, str, str], ...] = ()
     note: str = ""
+    under: str = ""
+    outlines: tuple[tuple[QPainterPath, str], ...] = ()
+    to_pixels: QTransform | None = None
 
 
 class PaneOverlay(QWidget):
@@ -51,6 +55,8 @@ class PaneOverlay(QWidget):
         marks = self._marks()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if marks.to_pixels is not None:
+            self._outlines(painter, marks.outlines, marks.to_pixels)
         if marks.crosshair is not None:
             self._crosshair(painter, *marks.crosshair)
         captioned: list[tuple[float, float]] = []
@@ -60,20 +66,31 @@ class PaneOverlay(QWidget):
             if caption[:1].isdigit() and not crowded:
                 captioned.append((x, y))
         self._letters(painter, marks.letters)
-        draw_text(
-            painter,
-            QRectF(_MARGIN, _MARGIN, self.width() / 2 - 24, 18),
-            marks.title,
-            10,
-            "#DDE3EA",
-            align="left",
-        )
+        half = QRectF(_MARGIN, _MARGIN, self.width() / 2 - 24, 18)
+        draw_text(painter, half, marks.title, 10, "#DDE3EA", align="left")
         if marks.note:
-            box = QRectF(self.width() - 260 - _MARGIN, _MARGIN, 260, 18)
-            draw_text(painter, box, marks.note, 10, "#F5B942", align="right")
+            draw_text(
+                painter, half.translated(half.width() + 36, 0), marks.note, 10, "#F5B942", align="right"
+            )
+        if marks.under:
+            box = QRectF(_MARGIN, self.height() - 18 - _MARGIN, self.width() / 2 - 24, 18)
+            draw_text(painter, box, marks.under, 10, "#DDE3EA", align="left")
         if marks.mm_per_pixel:
             self._scale_bar(painter, marks.mm_per_pixel)
         painter.end()
+
+    def _outlines(
+        self, painter: QPainter, outlines: tuple[tuple[QPainterPath, str], ...], to_pixels: QTransform
+    ) -> None:
+        painter.save()
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for path, colour in outlines:
+            drawn = to_pixels.map(path)
+            # A dark rim first: yellow and orange are lost on white CSF without it.
+            for ink, width in (("#90000000", 3.2), (colour, 1.6)):
+                painter.setPen(QPen(QColor(ink), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+                painter.drawPath(drawn)
+        painter.restore()
 
     def _crosshair(self, painter: QPainter, x: float, y: float) -> None:
         pen = QPen(QColor(CROSSHAIR), 1)
@@ -129,8 +146,9 @@ def draw_text(
     *,
     bold: bool = False,
     align: Literal["left", "centre", "right"] = "centre",
+    wrap: bool = False,
 ) -> None:
-    """Draw text with a dark rim, legible on white CSF and on black bone."""
+    """Draw text with a dark rim, legible on white CSF and on black bone; cut with dots, or wrapped."""
     font = QFont()
     font.setPointSize(points)
     font.setBold(bold)
@@ -140,7 +158,11 @@ def draw_text(
         "centre": Qt.AlignmentFlag.AlignHCenter,
         "right": Qt.AlignmentFlag.AlignRight,
     }[align]
-    flags = int(sideways | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap)
+    flags = int(sideways | Qt.AlignmentFlag.AlignVCenter)
+    if wrap:
+        flags |= int(Qt.TextFlag.TextWordWrap)
+    else:
+        text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(box.width()))
     painter.setPen(QColor("#000000"))
     for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1), (-1, -1)):
         painter.drawText(box.translated(dx, dy), flags, text)

@@ -52,6 +52,8 @@ class Brush(QObject):
             if layer is not None:
                 layer.brush_size = _SIZE
                 layer.n_edit_dimensions = 3
+                # Seen first: napari takes no brush to a layer that is hidden.
+                layer.visible = on
                 layer.mode = "paint" if on else "pan_zoom"
                 pane.model.layers.selection.active = layer
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from nvc_pipeline.domain.anatomy import Grade, Priority, Structure, VesselClass, Zone
 from nvc_pipeline.domain.case import Severity
 from nvc_pipeline.review.reading import CaseState
@@ -10,6 +14,7 @@ NERVE = "#F0E442"
 BRAINSTEM = "#9AA0A6"
 CONTACT = "#FFFFFF"
 CROSSHAIR = "#56B4E9"
+AIM = "#00E5FF"
 STRUCTURES: dict[str, str] = {
     Structure.BRAINSTEM.value: BRAINSTEM,
     Structure.FACIAL_NERVE.value: NERVE,
@@ -91,3 +96,20 @@ def rgba(colour: str, alpha: float = 1.0) -> tuple[float, float, float, float]:
     """Return a ``#RRGGBB`` colour as four numbers in 0..1."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return (red, green, blue, alpha)
+
+
+_BODIES = tuple(dict.fromkeys([*STRUCTURES.values(), CONTACT]))
+
+
+def colour_value(colour: str) -> float:
+    """Return the value in 0..1 that :func:`body_colours` draws in this colour."""
+    index = _BODIES.index(colour) if colour in _BODIES else len(_BODIES) - 1
+    return (index + 0.5) / len(_BODIES)
+
+
+def body_colours() -> Any:
+    """Return a colour map that holds the colours of all structures, each a step."""
+    from napari.utils import Colormap
+
+    edges = np.linspace(0.0, 1.0, len(_BODIES) + 1)
+    return Colormap([rgba(c) for c in _BODIES], controls=edges, interpolation="zero", name="structures")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ from napari.qt import QtViewer
 from napari.utils.colormap_backend import ColormapBackend
 from napari.utils.colormaps._accelerated_cmap import set_colormap_backend
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QTransform
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.review.result import ReviewImages, vessel_window, window
 from nvc_pipeline.viewer import space
+from nvc_pipeline.viewer.bodies import Body, Mark
+from nvc_pipeline.viewer.outlines import Outlines
 from nvc_pipeline.viewer.overlay import PaneMarks, PaneOverlay
-from nvc_pipeline.viewer.palette import colour_of, rgba
+from nvc_pipeline.viewer.palette import AIM, colour_of, rgba
 
 # napari would compile its label colours with numba in each new process, which takes seconds;
 # plain numpy colours our 8-bit labels at once.
@@ -43,13 +45,15 @@ class Crosshair(QObject):
 class SlicePane(QWidget):
     """One slice through the patient.
 
-    ``picked`` gives the LPS point of a click with a tool in hand; without one a click or drag
-    moves the crosshair. The wheel steps through slices, with Ctrl it zooms, Shift and drag
-    pans, the right button sets the window.
+    ``picked`` gives the LPS point where the button was let go with a tool in hand, so that a
+    point can be clicked or dragged into place; without a tool a click or drag moves the
+    crosshair. The wheel steps through slices, with Ctrl it zooms, Shift and drag pans, the
+    right button sets the window. ``hovered`` gives the point under the mouse.
     """
 
     picked = Signal(object)
     windowed = Signal(float, float)
+    hovered = Signal(object)
 
     def __init__(self, view: space.PaneView, crosshair: Crosshair) -> None:
         super().__init__()
@@ -57,8 +61,12 @@ class SlicePane(QWidget):
         self.crosshair = crosshair
         self.picking = False
         self.painting = False
+        self.outlined = True
         self.note = ""
-        self.marked: tuple[tuple[FloatArray, str, str], ...] = ()
+        self.under = ""
+        self.marked: tuple[Mark, ...] = ()
+        self._aim: FloatArray | None = None
+        self._outlines = Outlines(view)
         self.model = ViewerModel()
         self.qt_viewer = QtViewer(self.model)
         self.qt_viewer.dims.setVisible(False)
@@ -70,39 +78,63 @@ class SlicePane(QWidget):
         self.setMinimumSize(180, 150)
         self.model.mouse_drag_callbacks.append(self._drag)
         self.model.mouse_wheel_callbacks.append(self._wheel)
+        self.model.mouse_move_callbacks.append(self._hover)
         crosshair.moved.connect(self._follow)
         for event in (self.model.camera.events.center, self.model.camera.events.zoom):
             event.connect(self._redraw)
 
     def show_images(self, images: ReviewImages, labels: np.ndarray) -> None:
-        """Put the case's layers in; ``labels`` is shared by all panes so that a brush shows in each."""
-        if self.model.layers:
+        """Put the case's layers in; ``labels`` is shared by all panes so that a brush shows in each.
+
+        Layers of the case before are filled anew: taking one away costs napari half a second.
+        """
+        volumes = {n: v for n, v in (("cisternogram", images.cisternogram), ("TOF", images.tof)) if v}
+        if [layer.name for layer in self.model.layers] != [*volumes, "labels"]:
             self.model.layers.clear()
         place = space.layer_space(images.reference)
-        alone = images.cisternogram is None
-        for name, volume in (("cisternogram", images.cisternogram), ("TOF", images.tof)):
-            if volume is not None:
-                over = name == "TOF" and not alone
-                self.model.add_image(
-                    space.layer_data(volume),
-                    name=name,
-                    colormap="inferno" if over else "gray",
-                    contrast_limits=vessel_window(volume) if over else window(volume),
-                    interpolation2d="linear",
-                    blending="additive" if over else "translucent_no_depth",
-                    **place,
-                )
+        for name, volume in volumes.items():
+            over = name == "TOF" and len(volumes) > 1
+            limits = vessel_window(volume) if over else window(volume)
+            self._image(name, space.layer_data(volume), place, limits, over=over)
         colours = {index: rgba(colour_of(name)) for index, name in images.names.items()}
-        layer = self.model.add_labels(
-            labels.transpose(2, 1, 0), name="labels", opacity=0.8, colormap=direct_colours(colours), **place
-        )
-        layer.contour = 1
+        self._labels(labels.transpose(2, 1, 0), place, direct_colours(colours))
         self.model.dims.order = self.view.order
         self.model.camera.orientation2d = (self.view.vertical, "right")
         self.model.camera.mouse_pan = False
         self.model.camera.mouse_zoom = False
         self.fit()
         self._follow()
+
+    def _image(
+        self, name: str, data: np.ndarray, place: dict[str, Any], limits: tuple[float, float], *, over: bool
+    ) -> None:
+        layer = self.layer(name)
+        if layer is None:
+            layer = self.model.add_image(
+                data, name=name, contrast_limits=limits, interpolation2d="linear", **place
+            )
+        else:
+            layer.data, layer.scale, layer.translate = data, place["scale"], place["translate"]
+            layer.contrast_limits_range = limits
+            layer.contrast_limits = limits
+        layer.colormap = "inferno" if over else "gray"
+        layer.blending = "additive" if over else "translucent_no_depth"
+
+    def _labels(self, data: np.ndarray, place: dict[str, Any], colours: Any) -> None:
+        layer = self.layer("labels")
+        if layer is None:
+            layer = self.model.add_labels(data, name="labels", opacity=0.45, colormap=colours, **place)
+        else:
+            layer.data, layer.scale, layer.translate = data, place["scale"], place["translate"]
+            layer.colormap = colours
+        # The outlines show the anatomy; voxels are seen while the brush is in hand.
+        layer.visible = False
+
+    def show_bodies(self, bodies: Sequence[Body], marks: Sequence[Mark]) -> None:
+        """Show where structures are cut, and marked points."""
+        self._outlines.use(bodies)
+        self.marked = tuple(marks)
+        self.overlay.update()
 
     def layer(self, name: str) -> Any | None:
         """Return a layer by name, None where the case lacks it."""
@@ -173,16 +205,33 @@ class SlicePane(QWidget):
     def _marks(self) -> PaneMarks:
         right, up = np.array(self.view.right), np.array(self.view.up)
         letters = (space.letter(-right), space.letter(right), space.letter(up), space.letter(-up))
-        points = tuple(
-            (*self.to_pixel(lps), colour, caption)
-            for lps, colour, caption in self.marked
-            if self.depth_mm(lps) <= 1.2
-        )
+        points = [
+            (*self.to_pixel(m.lps), m.colour, m.caption) for m in self.marked if self.depth_mm(m.lps) <= 1.2
+        ]
+        if self._aim is not None:
+            points.append((*self.to_pixel(self._aim), AIM, "here"))
         axis = 2 - self.view.slider
-        at = f"{self.view.name}   {('L', 'P', 'S')[axis]} {self.crosshair.lps[axis]:.1f} mm"
+        place = float(self.crosshair.lps[axis])
         return PaneMarks(
-            at, letters, self.to_pixel(self.crosshair.lps), 1.0 / self.model.camera.zoom, points, self.note
+            f"{self.view.name}   {_place(axis, place)}",
+            letters,
+            self.to_pixel(self.crosshair.lps),
+            1.0 / self.model.camera.zoom,
+            tuple(points),
+            self.note,
+            self.under,
+            self._outlines.at(place) if self.outlined else (),
+            self._to_pixels(),
         )
+
+    def _to_pixels(self) -> QTransform:
+        """Return the way from the plane's millimetres (across, down or up) to pixels."""
+        camera, canvas = self.model.camera, self.qt_viewer.canvas.native
+        sign = 1.0 if self.view.vertical == "down" else -1.0
+        _, row, column = (float(c) for c in camera.center)
+        zoom = float(camera.zoom)
+        turn = QTransform().translate(canvas.width() / 2, canvas.height() / 2)
+        return turn.scale(zoom, sign * zoom).translate(-column, -row)
 
     def _drag(self, model: ViewerModel, event: Any) -> Iterator[None]:
         if self.painting:
@@ -193,13 +242,29 @@ class SlicePane(QWidget):
         elif event.button == 2:
             yield from self._window(event)
         elif self.picking:
-            self.picked.emit(space.to_lps(start))
+            yield from self._take_aim(event)
         else:
             self.crosshair.move_to(space.to_lps(start))
             yield
             while event.type == "mouse_move":
                 self.crosshair.move_to(space.to_lps(event.position))
                 yield
+
+    def _take_aim(self, event: Any) -> Iterator[None]:
+        """Follow the mouse until the button is let go: there the point is meant to be."""
+        self._aim = space.to_lps(event.position)
+        self.overlay.update()
+        yield
+        while event.type == "mouse_move":
+            self._aim = space.to_lps(event.position)
+            self.overlay.update()
+            yield
+        point, self._aim = self._aim, None
+        self.overlay.update()
+        self.picked.emit(point)
+
+    def _hover(self, model: ViewerModel, event: Any) -> None:
+        self.hovered.emit(space.to_lps(event.position))
 
     def _pan(self, event: Any) -> Iterator[None]:
         camera = self.model.camera
@@ -233,6 +298,12 @@ class SlicePane(QWidget):
         if event.type() == event.Type.Show:
             self.overlay.raise_()
         return bool(super().event(event))
+
+
+def _place(axis: int, value: float) -> str:
+    """Return a place on an LPS axis with the patient's letter: "L 12.8 mm", "R 3.0 mm"."""
+    letter = (("R", "L"), ("A", "P"), ("I", "S"))[axis][value >= 0]
+    return f"{letter} {abs(value):.1f} mm"
 
 
 def direct_colours(colours: dict[int, tuple[float, float, float, float]]) -> Any:

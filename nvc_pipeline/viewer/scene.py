@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,20 +16,14 @@ from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.viewer import space
+from nvc_pipeline.viewer.bodies import Body, Mark
 from nvc_pipeline.viewer.overlay import PaneMarks, PaneOverlay
+from nvc_pipeline.viewer.palette import body_colours, colour_value
 from nvc_pipeline.viewer.panes import Crosshair
 
 Shown = Literal["shown", "faded", "hidden"]
-_OPACITY: dict[Shown, float] = {"shown": 1.0, "faded": 0.3, "hidden": 0.0}
-
-
-@dataclass(frozen=True)
-class Body:
-    """A structure in the scene: its name, surface and colour (``#RRGGBB``)."""
-
-    name: str
-    surface: Surface
-    colour: str
+_FADED = 0.28
+_NOTHING = (np.zeros((3, 3), np.float32), np.zeros((1, 3), np.int64), np.zeros(3))
 
 
 def retrosigmoid(side: Side) -> tuple[FloatArray, FloatArray]:
@@ -47,9 +40,14 @@ def retrosigmoid(side: Side) -> tuple[FloatArray, FloatArray]:
 
 
 class ScenePane(QWidget):
-    """A 3D view of the surfaces of one or both sides."""
+    """A 3D view of the surfaces of one or both sides.
+
+    All structures are one layer, the faded ones a second: a layer for each would take napari
+    half a second to take away again.
+    """
 
     picked = Signal(object)
+    shown_changed = Signal()
 
     def __init__(self, crosshair: Crosshair) -> None:
         super().__init__()
@@ -63,10 +61,13 @@ class ScenePane(QWidget):
         layout.addWidget(self.qt_viewer)
         self.title = "3D"
         self.note = ""
+        self.marked: tuple[Mark, ...] = ()
         self._bodies: dict[str, Body] = {}
         self._shown: dict[str, Shown] = {}
         self.overlay = PaneOverlay(self, self._marks)
         self.setMinimumSize(180, 150)
+        self._solid = self._layer("structures", 1.0)
+        self._faint = self._layer("faded", _FADED)
         self.model.dims.ndisplay = 3
         # The axes S, P, L are left-handed in this order; looking away makes the picture a true one.
         self.model.camera.orientation = ("away", "down", "right")
@@ -74,66 +75,69 @@ class ScenePane(QWidget):
         for event in (self.model.camera.events.angles, self.model.camera.events.zoom):
             # Last, so that this light comes after napari's own, which is wrong for this handedness.
             event.connect(self._redraw, position="last")
+        self.model.camera.events.center.connect(self._redraw)
+
+    def _layer(self, name: str, opacity: float) -> Any:
+        layer = self.model.add_surface(
+            _NOTHING,
+            name=name,
+            shading="smooth",
+            colormap=body_colours(),
+            contrast_limits=(0.0, 1.0),
+            units=("mm", "mm", "mm"),
+            visible=False,
+        )
+        layer.blending = "translucent"
+        layer.opacity = opacity
+        return layer
 
     @property
     def bodies(self) -> tuple[Body, ...]:
         """What is in the scene, hidden or not."""
         return tuple(self._bodies.values())
 
-    def show_bodies(self, bodies: list[Body], contacts: list[FloatArray], colour: str) -> None:
-        """Replace the scene; what was hidden or faded stays so."""
-        camera = self.model.camera
-        kept = (camera.center, camera.zoom, camera.angles)
-        first = not self._bodies
-        old, self._bodies = self._bodies, {body.name: body for body in bodies}
-        # A surface that an edit left as it was keeps its layer: adding one takes napari long.
-        stale = [n for n in self.model.layers if old.get(n.name) is not self._bodies.get(n.name, n)]
-        for layer in stale:
-            self.model.layers.remove(layer)
-        for body in bodies:
-            if old.get(body.name) is not body:
-                self._add(body)
-        if contacts:
-            self.model.add_points(
-                space.to_world(np.array(contacts)),
-                name="contacts",
-                size=1.4,
-                face_color=colour,
-                border_color="black",
-                border_width=0.15,
-                shading="spherical",
-                units=("mm", "mm", "mm"),
-            )
-        self.model.dims.ndisplay = 3
-        camera.orientation = ("away", "down", "right")
-        if not first:
-            camera.center, camera.zoom, camera.angles = kept
-        for name in self._bodies:
-            self.set_shown(name, self._shown.get(name, "shown"))
-        self._light()
+    def show_bodies(self, bodies: Sequence[Body], marks: Sequence[Mark] = ()) -> None:
+        """Replace the scene; what was hidden or faded stays so, and so does the view."""
+        self._bodies = {body.name: body for body in bodies}
+        self.marked = tuple(marks)
+        self._fill()
+        self.shown_changed.emit()
 
-    def _add(self, body: Body) -> None:
-        layer = self.model.add_surface(
-            # Reversed axes turn triangles over; the reversed winding turns them back.
-            (space.to_world(body.surface.vertices), body.surface.faces[:, ::-1]),
-            name=body.name,
-            shading="smooth",
-            vertex_colors=np.tile(_rgb(body.colour), (len(body.surface.vertices), 1)),
-            units=("mm", "mm", "mm"),
-        )
-        layer.blending = "translucent"
-
-    def set_shown(self, name: str, shown: Shown) -> None:
-        """Show, fade or hide a structure."""
-        self._shown[name] = shown
-        for layer in self.model.layers:
-            if layer.name == name:
-                layer.opacity = _OPACITY[shown]
-                layer.visible = shown != "hidden"
+    def set_shown(self, names: Sequence[str], shown: Shown) -> None:
+        """Show, fade or hide structures."""
+        self._shown |= dict.fromkeys(names, shown)
+        self._fill()
+        self.shown_changed.emit()
 
     def shown(self, name: str) -> Shown:
         """Return how a structure is shown."""
         return self._shown.get(name, "shown")
+
+    def shown_surfaces(self) -> dict[str, Surface]:
+        """Return what is not hidden, by name."""
+        return {b.name: b.surface for b in self._bodies.values() if self.shown(b.name) != "hidden"}
+
+    def forget(self) -> None:
+        """Forget the case before: what was hidden or faded there says nothing of the next."""
+        self._shown = {}
+
+    def show_everything(self) -> None:
+        """Forget what was hidden or faded."""
+        self._shown = {}
+        self._fill()
+        self.shown_changed.emit()
+
+    def _fill(self) -> None:
+        camera = self.model.camera
+        kept = (camera.center, camera.zoom, camera.angles)
+        for layer, wanted in ((self._solid, "shown"), (self._faint, "faded")):
+            parts = [b for b in self._bodies.values() if self.shown(b.name) == wanted]
+            _put(layer, parts)
+        self.model.dims.ndisplay = 3
+        camera.orientation = ("away", "down", "right")
+        camera.center, camera.zoom, camera.angles = kept
+        self._light()
+        self.overlay.update()
 
     def look(self, at: FloatArray, view: FloatArray, up: FloatArray, field_mm: float) -> None:
         """Look at a point along ``view`` with ``up`` on top, ``field_mm`` across the pane."""
@@ -148,13 +152,22 @@ class ScenePane(QWidget):
         self.overlay.update()
 
     def surgeon(self, side: Side, at: FloatArray, field_mm: float = 34.0) -> None:
-        """Look as through a retrosigmoid craniotomy of ``side``."""
-        self.title = f"3D   surgeon's view, {side.value} retrosigmoid"
+        """Look as through a retrosigmoid craniotomy of ``side``; the other side is out of the way."""
+        self.title = f"Surgeon's view, {side.value}"
+        hidden = {b.name: b.side is not None and b.side is not side for b in self._bodies.values()}
+        for name, away in hidden.items():
+            if away:
+                self._shown[name] = "hidden"
+            elif self._shown.get(name) == "hidden":
+                self._shown[name] = "shown"
+        self._fill()
         self.look(at, *retrosigmoid(side), field_mm)
+        self.shown_changed.emit()
 
     def front(self, at: FloatArray, field_mm: float = 60.0) -> None:
-        """Look from the front: the patient's right on the left of the screen."""
-        self.title = "3D   from the front"
+        """Look from the front at both sides: the patient's right on the left of the screen."""
+        self.title = "3D from the front"
+        self.show_everything()
         self.look(at, np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]), field_mm)
 
     def axes_on_screen(self) -> tuple[FloatArray, FloatArray]:
@@ -163,6 +176,14 @@ class ScenePane(QWidget):
         view = space.to_lps(np.asarray(camera.view_direction))
         up = space.to_lps(np.asarray(camera.up_direction))
         return np.cross(view, up), up
+
+    def to_pixel(self, lps: FloatArray) -> tuple[float, float]:
+        """Return where an LPS point lies on the pane, pixels (the projection is parallel)."""
+        right, up = self.axes_on_screen()
+        off = np.asarray(lps, float) - space.to_lps(np.asarray(self.model.camera.center))
+        zoom = float(self.model.camera.zoom)
+        native = self.qt_viewer.canvas.native
+        return native.width() / 2 + float(off @ right) * zoom, native.height() / 2 - float(off @ up) * zoom
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the overlay on the canvas."""
@@ -196,12 +217,17 @@ class ScenePane(QWidget):
         right, up = self.axes_on_screen()
         letters = tuple(space.letter(d) for d in (-right, right, up, -up))
         scale = 1.0 / max(float(self.model.camera.zoom), 1e-6)
+        points = tuple((*self.to_pixel(m.lps), m.colour, m.caption) for m in self.marked if self._visible(m))
         return PaneMarks(
             self.title,
             (letters[0], letters[1], letters[2], letters[3]),
             mm_per_pixel=scale,
+            points=points,
             note=self.note,
         )
+
+    def _visible(self, mark: Mark) -> bool:
+        return mark.side is None or self.shown(f"facial nerve {mark.side.value}") != "hidden"
 
     def _drag(self, model: ViewerModel, event: Any) -> Iterator[None]:
         moved = False
@@ -233,5 +259,14 @@ class ScenePane(QWidget):
         return None if best is None else best[1]
 
 
-def _rgb(colour: str) -> FloatArray:
-    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+def _put(layer: Any, bodies: Sequence[Body]) -> None:
+    """Fill a layer with the surfaces of bodies, joined."""
+    layer.visible = bool(bodies)
+    if not bodies:
+        return
+    counts = np.cumsum([0, *(len(b.surface.vertices) for b in bodies)])
+    vertices = np.concatenate([space.to_world(b.surface.vertices) for b in bodies])
+    # Reversed axes turn triangles over; the reversed winding turns them back.
+    faces = np.concatenate([b.surface.faces[:, ::-1] + n for b, n in zip(bodies, counts, strict=False)])
+    values = np.concatenate([np.full(len(b.surface.vertices), colour_value(b.colour)) for b in bodies])
+    layer.data = (vertices, faces, values)

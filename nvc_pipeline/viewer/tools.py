@@ -30,12 +30,14 @@ class Tool(StrEnum):
     DISTANCE = "distance"
 
 
+# Tools after which the numbers change.
+EDITS = (Tool.NERVE, Tool.DETACHMENT, Tool.PORUS, Tool.PATH, Tool.VESSEL, Tool.NAME, Tool.REMOVE)
 PROMPTS = {
-    Tool.LOOK: "Drag: crosshair   wheel: slices   Ctrl+wheel: zoom   Shift+drag: pan   right drag: window",
+    Tool.LOOK: "Drag: crosshair · wheel: slices · Ctrl+wheel: zoom · Shift+drag: pan · right drag: window",
     Tool.NERVE: "Click the detachment point|Click the nerve half-way|Click the porus",
-    Tool.DETACHMENT: "Click where the nerve leaves the pons",
-    Tool.PORUS: "Click where the nerve enters the canal",
-    Tool.PATH: "Click where the nerve's path should run",
+    Tool.DETACHMENT: "Click or drag to where the nerve leaves the pons",
+    Tool.PORUS: "Click or drag to where the nerve enters the canal",
+    Tool.PATH: "Click or drag to where the nerve's path should run",
     Tool.VESSEL: "Click a vessel to trace it as the name chosen",
     Tool.NAME: "Click a vessel to give it the name chosen",
     Tool.REMOVE: "Click a vessel that is an artefact",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
 
 from nvc_pipeline import RESEARCH_USE_ONLY
 from nvc_pipeline.domain.anatomy import Grade, Priority
+from nvc_pipeline.errors import NvcError
+from nvc_pipeline.review.arrivals import Imported
 from nvc_pipeline.review.database import Database
 from nvc_pipeline.review.reading import CaseState
 from nvc_pipeline.review.worklist import (
@@ -25,13 +27,28 @@ from nvc_pipeline.review.worklist import (
     WorklistFilter,
     WorklistRow,
     neighbour,
+    pulse,
     thumbnail,
     worklist,
 )
 from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, STATES, STYLE, colour_of
 
 Index = QModelIndex | QPersistentModelIndex
-_COLUMNS = ("", "Case", "Priority", "Score", "Side", "Grade", "Vessel", "Gap mm", "Findings", "State")
+# Column and its width, pixels.
+_WIDE = {
+    "": 66,
+    "Case": 230,
+    "Priority": 96,
+    "Score": 60,
+    "Side": 60,
+    "Grade": 110,
+    "Vessel": 84,
+    "Gap mm": 74,
+    "Findings": 110,
+    "State": 200,
+    "Came in": 130,
+}
+_COLUMNS = tuple(_WIDE)
 _ORDERS: dict[str, Order] = {
     "reading order": "priority",
     "grade": "grade",
@@ -40,6 +57,11 @@ _ORDERS: dict[str, Order] = {
     "newest": "imported",
 }
 _THUMB = 56
+_EVERY_MS = 5000
+_EMPTY = """No results here yet.
+
+nvc run STUDY --out FOLDER   makes one; F5 finds it where FOLDER lies in the folder that is reviewed.
+nvc import RESULTS --into FOLDER   adds results from elsewhere."""
 
 
 class WorklistModel(QAbstractTableModel):
@@ -55,6 +77,8 @@ class WorklistModel(QAbstractTableModel):
         """Replace what is listed."""
         self.beginResetModel()
         self.rows = rows
+        # A picture that was not there yet may be there now.
+        self._pictures = {case: picture for case, picture in self._pictures.items() if picture is not None}
         self.endResetModel()
 
     def rowCount(self, parent: Index | None = None) -> int:
@@ -99,7 +123,8 @@ class WorklistModel(QAbstractTableModel):
             row.offender or "–",
             gap,
             f"{row.findings} {row.worst_finding}".strip() if row.findings else "none",
-            STATES[row.state] + (", mine signed" if row.mine_signed else ""),
+            STATES[row.state] + (", by me" if row.mine_signed else ""),
+            row.imported_at[:16].replace("T", " "),
         )[column]
 
     @staticmethod
@@ -121,9 +146,10 @@ class WorklistModel(QAbstractTableModel):
 
 
 class WorklistView(QWidget):
-    """Filters and table. ``opened`` gives the case to read."""
+    """Filters and table. ``opened`` gives the case to read, ``failed`` an error of the database."""
 
     opened = Signal(str)
+    failed = Signal(object)
 
     def __init__(self, database: Database, reader: str) -> None:
         super().__init__()
@@ -140,6 +166,10 @@ class WorklistView(QWidget):
         self.order = _choices(tuple(_ORDERS))
         self.flagged = QCheckBox("flagged only")
         self.count = QLabel()
+        self.arriving = QLabel()
+        self.empty = QLabel(_EMPTY)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._pulse: object = None
         self.table = self._make_table()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setStyleSheet(STYLE)
@@ -149,6 +179,10 @@ class WorklistView(QWidget):
             box.currentIndexChanged.connect(self.refresh)
         self.flagged.toggled.connect(self.refresh)
         self.table.activated.connect(lambda index: self.opened.emit(self.model.rows[index.row()].case_id))
+        self._timer = QTimer(self)
+        self._timer.setInterval(_EVERY_MS)
+        self._timer.timeout.connect(self.look)
+        self._timer.start()
         self.refresh()
 
     def _make_table(self) -> QTableView:
@@ -161,9 +195,10 @@ class WorklistView(QWidget):
         table.setIconSize(QSize(_THUMB, _THUMB))
         # Interactive columns: measuring a thousand rows to fit them would be the wait we avoid.
         header = table.horizontalHeader()
-        for column, width in enumerate((_THUMB + 10, 210, 100, 60, 60, 110, 90, 80, 110, 190)):
+        for column, width in enumerate(_WIDE.values()):
             table.setColumnWidth(column, width)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_COLUMNS.index("State"), QHeaderView.ResizeMode.Stretch)
+        header.setHighlightSections(False)
         return table
 
     def _lay_out(self) -> None:
@@ -173,13 +208,17 @@ class WorklistView(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(6, 4, 6, 0)
         row.addWidget(self.search, 1)
-        for widget in (self.priority, self.grade, self.state, self.flagged, self.order, self.count):
+        for widget in (self.priority, self.grade, self.state, self.flagged, self.order):
             row.addWidget(widget)
+        row.addSpacing(8)
+        row.addWidget(self.count)
+        row.addWidget(self.arriving)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(banner)
         layout.addLayout(row)
-        layout.addWidget(self.table)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.empty, 1)
 
     def wanted(self) -> WorklistFilter:
         """Return the filter that the controls ask for."""
@@ -196,10 +235,39 @@ class WorklistView(QWidget):
     def refresh(self) -> None:
         """Ask the database again; the selected case stays selected."""
         chosen = self.selected()
-        self.model.show(worklist(self._database, self._reader, self.wanted()))
-        self.count.setText(f"{len(self.model.rows)} cases")
-        if self.model.rows:
-            self.select(chosen or self.model.rows[0].case_id)
+        try:
+            rows = worklist(self._database, self._reader, self.wanted())
+            self._pulse = pulse(self._database)
+        except NvcError as error:
+            self.failed.emit(error)
+            return
+        self.model.show(rows)
+        self.count.setText(_counted(rows))
+        nothing = self.wanted() == WorklistFilter() and not rows
+        self.empty.setVisible(nothing)
+        self.table.setVisible(not nothing)
+        if rows:
+            self.select(chosen or rows[0].case_id)
+
+    def look(self) -> None:
+        """Refresh if somebody signed or something came in; asked every few seconds while in view."""
+        if not self.isVisible():
+            return
+        try:
+            changed = pulse(self._database) != self._pulse
+        except NvcError as error:
+            self.failed.emit(error)
+            return
+        if changed:
+            at = self.table.verticalScrollBar().value()
+            self.refresh()
+            self.table.verticalScrollBar().setValue(at)
+
+    def show_arriving(self, progress: Imported) -> None:
+        """Tell how far an import is."""
+        left = progress.count < progress.total and not progress.done
+        self.arriving.setText(f"{progress.what}: {progress.count} of {progress.total}" if left else "")
+        self.look()
 
     def selected(self) -> str | None:
         """Return the selected case."""
@@ -228,3 +296,8 @@ def _choices(items: tuple[str, ...]) -> QComboBox:
 
 def _one(box: QComboBox) -> frozenset[str]:
     return frozenset() if box.currentIndex() <= 0 else frozenset({box.currentText()})
+
+
+def _counted(rows: list[WorklistRow]) -> str:
+    new = sum(row.state is CaseState.NEW for row in rows)
+    return f"{len(rows)} case{'s' * (len(rows) != 1)}, {new} new"

@@ -80,7 +80,7 @@ def test_the_3d_view_is_no_mirror_image(qtbot, open_window, tmp_path):
     cube = np.array([[x, y, z] for x in (-4, 4) for y in (-4, 4) for z in (-4, 4)], float)
     faces = np.array([[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]])  # fmt: skip  # noqa: E501
     body = Body("left upper", Surface(cube + rc.CENTRE + [15, 0, 15], faces, cube), "#F0E442")
-    scene.show_bodies([body], [], "#FFFFFF")
+    scene.show_bodies([body])
     for look, letters, column in ((scene.front, ("R", "L", "S", "I"), 1),):
         look(np.array(rc.CENTRE), 60.0)
         settle(qtbot)
@@ -114,7 +114,10 @@ def test_a_full_read_by_keys_signs_and_reopens(qtbot, open_window, tmp_path):
     settle(qtbot)
     reading = records.latest(window.database, "case-001", "ada")
     assert reading.version == 1
-    assert (tmp_path / "w" / "a" / "review" / "ada_v1" / "report.html").is_file()
+    written = tmp_path / "w" / "a" / "review" / "ada_v1" / "case.json"
+    # Written last, behind the window.
+    qtbot.waitUntil(written.is_file, timeout=60000)
+    assert (written.parent / "report.html").is_file()
     assert not view.form.sides[Side.LEFT].isEnabled()
     view.form.why.setFocus()
     QTest.keyClicks(view.form.why, "second look")

@@ -47,7 +47,7 @@ def test_a_thousand_cases_are_listed_searched_and_walked(qtbot, thousand):
     assert view.neighbour(first, -1) is None
     view.search.clear()
     view.table.scrollToBottom()
-    assert view.count.text() == "1000 cases"
+    assert view.count.text() == "1000 cases, 1000 new"
 
 
 def test_enter_opens_the_selected_case(qtbot, thousand):
