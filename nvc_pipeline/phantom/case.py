@@ -118,7 +118,7 @@ def label_index(structure: Structure, side: Side | None = None) -> int:
     return next(index for index, label in label_names().items() if label == name)
 
 
-FAMILIES = ("analytic", "grown")
+FAMILIES = ("analytic", "grown", "sketched")
 """Families that may be trained on."""
 TEST_FAMILIES = ("sculpted",)
 """Families kept for tests: nothing is ever trained or tuned on them."""
@@ -157,6 +157,10 @@ def make_case(family: str, seed: int, options: CaseOptions | None = None) -> Pha
         from nvc_pipeline.phantom.grown.family import make_grown_case
 
         return make_grown_case(seed, options)
+    if family == "sketched":
+        from nvc_pipeline.phantom.sketched.family import make_sketched_case
+
+        return make_sketched_case(seed, options)
     if family == "sculpted":
         from nvc_pipeline.phantom.sculpted.family import make_sculpted_case
 

@@ -1,0 +1,1 @@
+"""Phantoms for training under extreme domain randomisation: many ways to draw the same anatomy."""

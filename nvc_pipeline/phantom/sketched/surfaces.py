@@ -1,0 +1,182 @@
+"""Dense samples of the final surfaces, for the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvc_pipeline.geometry import Affine, FloatArray
+from nvc_pipeline.phantom.sketched.curves import arc_length, tangents
+from nvc_pipeline.phantom.sketched.loops import Float32, jit, slope, value
+from nvc_pipeline.phantom.sketched.nerves import Facial
+from nvc_pipeline.phantom.sketched.stem import Stem
+from nvc_pipeline.phantom.sketched.tube import Tube
+from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth
+
+CORRIDOR_MM, ACROSS_MM = 1.5, 0.1
+ANGLES = 40
+_NEAR_MM = 3.6
+
+
+@jit
+def _height(stem: Float32, geo: FloatArray, walls: FloatArray, x: float, y: float, z: float) -> float:
+    """Height over the brainstem with the bodies of vessels (M, 4) cut out."""
+    h = value(stem, geo, x, y, z)
+    for m in range(len(walls)):
+        dx, dy, dz = x - walls[m, 0], y - walls[m, 1], z - walls[m, 2]
+        r = walls[m, 3]
+        d2 = dx * dx + dy * dy + dz * dz
+        reach = r - h
+        if reach > 0 and d2 < reach * reach:
+            h = max(h, r - np.sqrt(d2))
+    return h
+
+
+@jit
+def _skyline(
+    stem: Float32,
+    geo: FloatArray,
+    walls: FloatArray,
+    line: FloatArray,
+    aside: FloatArray,
+    widths: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Look down on the surface along its normal beside each point of a line; ``out`` (N, W, 3)."""
+    g, p = np.empty(3), np.empty(3)
+    close = np.empty(walls.shape)
+    for n in range(len(line)):
+        count = 0
+        for m in range(len(walls)):
+            dx, dy, dz = line[n, 0] - walls[m, 0], line[n, 1] - walls[m, 1], line[n, 2] - walls[m, 2]
+            reach = walls[m, 3] + 4.0
+            if dx * dx + dy * dy + dz * dz < reach * reach:
+                close[count] = walls[m]
+                count += 1
+        for w in range(len(widths)):
+            for q in range(3):
+                p[q] = line[n, q] + widths[w] * aside[n, q]
+            slope(stem, geo, p[0], p[1], p[2], g)
+            t = 1.6
+            while t > -3.0:
+                h = _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2])
+                if h <= 0:
+                    break
+                t -= max(0.7 * h, 0.02)
+            low, high = t, t + 0.3
+            for _ in range(24):
+                t = 0.5 * (low + high)
+                if _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2]) <= 0:
+                    low = t
+                else:
+                    high = t
+            for q in range(3):
+                out[n, w, q] = p[q] + low * g[q]
+
+
+def walls_near(vessels: list[Tube], points: FloatArray) -> FloatArray:
+    """Return the vessels' points and radii (M, 4) near a course."""
+    low, high = points.min(axis=0) - 6.0, points.max(axis=0) + 6.0
+    rows = [np.zeros((0, 4))]
+    for tube in vessels:
+        inside = np.all((tube.points > low) & (tube.points < high), axis=1)
+        rows.append(np.column_stack([tube.points, tube.radius])[inside])
+    return np.ascontiguousarray(np.concatenate(rows))
+
+
+def surface_beside(
+    stem: Stem, facial: Facial, walls: FloatArray, half_width: float, step: float = ACROSS_MM
+) -> tuple[FloatArray, FloatArray]:
+    """Return samples (K, 3) of the pontine surface beside the attached segment and their arc lengths."""
+    line = facial.attached
+    t = tangents(line)
+    aside = np.cross(t, stem.surface.slope(line))
+    aside /= np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-9)
+    widths = np.arange(-half_width, half_width + step / 2, step)
+    out = np.empty((len(line), len(widths), 3))
+    _skyline(stem.surface.array, stem.surface.geo, walls, line, aside, widths, out)
+    s = arc_length(line)
+    s = np.repeat((s - s[-1])[:, None], len(widths), axis=1)
+    return out.reshape(-1, 3), s.ravel()
+
+
+def skin(facial: Facial, angles: int = ANGLES) -> tuple[FloatArray, FloatArray]:
+    """Return samples (M, 3) of the free nerve's elliptic skin and their arc lengths."""
+    t = tangents(facial.free)
+    other = np.cross(t, facial.across)
+    a = np.linspace(0, 2 * np.pi, angles, endpoint=False)
+    ring = np.cos(a)[None, :, None] * (facial.minor[:, None] * facial.across)[:, None]
+    ring = ring + np.sin(a)[None, :, None] * (facial.major[:, None] * other)[:, None]
+    return (facial.free[:, None] + ring).reshape(-1, 3), np.repeat(facial.s, angles)
+
+
+def nerve_surface(
+    stem: Stem, facial: Facial, vessels: list[Tube]
+) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+    """Return corridor (s <= -1) and skin (s > -1), each points and arc lengths.
+
+    Between -1 and 0 the nerve's skin is what can be seen of it: the surface over its axis. Skin inside the
+    brainstem is left out.
+    """
+    walls = walls_near(vessels, facial.attached)
+    corridor, along = surface_beside(stem, facial, walls, CORRIDOR_MM)
+    over, over_s = surface_beside(stem, facial, walls, float(facial.major[0]))
+    tube, tube_s = skin(facial)
+    close = tube_s < 4.0
+    shown = np.ones(len(tube), dtype=bool)
+    shown[close] = stem.surface.value(tube[close]) > -0.02
+    far = along <= -1.0
+    last = over_s > -1.0
+    points = np.concatenate([over[last], tube[shown]])
+    return (corridor[far], along[far]), (points, np.concatenate([over_s[last], tube_s[shown]]))
+
+
+def side_geometry(stem: Stem, rest: Stem, facial: Facial, vessels: list[Tube], pose: Affine) -> SideGeometry:
+    """Return one side's dense geometry in LPS mm; ``rest`` is the brainstem before any vessel pressed it."""
+    (corridor, along), (points, points_s) = nerve_surface(stem, facial, vessels)
+    walls = walls_near(vessels, facial.attached)
+    middle = np.empty((len(facial.attached), 1, 3))
+    aside = np.zeros_like(facial.attached)
+    _skyline(stem.surface.array, stem.surface.geo, walls, facial.attached, aside, np.zeros(1), middle)
+    attached = middle[:, 0]
+    attached[-1] = facial.free[0]
+    on_stem = np.concatenate([corridor, points[points_s <= 0]])
+    depth = -rest.surface.value(on_stem)
+    found = tuple(_vessel(tube, on_stem, depth, pose) for tube in vessels)
+    s = facial.s
+    return SideGeometry(
+        facial.side,
+        pose.apply(facial.free),
+        s,
+        facial.minor,
+        np.pi * facial.minor * facial.major,
+        pose.apply(attached),
+        float(s[facial.porus]),
+        pose.apply(points),
+        points_s,
+        pose.apply(corridor),
+        along,
+        found,
+    )
+
+
+def _vessel(tube: Tube, surface: FloatArray, depth: FloatArray, pose: Affine) -> VesselTruth:
+    """A vessel with the dent that lies under it."""
+    dent = 0.0
+    low, high = surface.min(axis=0) - _NEAR_MM, surface.max(axis=0) + _NEAR_MM
+    inside = np.all((tube.points > low) & (tube.points < high), axis=1)
+    deep = depth > 0.02
+    if inside.any() and deep.any():
+        from scipy.spatial import cKDTree
+
+        distance, j = cKDTree(tube.points[inside]).query(surface[deep])
+        under = distance < tube.radius[inside][j] + 0.15
+        dent = float(depth[deep][under].max()) if under.any() else 0.0
+    return VesselTruth(
+        tube.name,
+        tube.vessel,  # type: ignore[arg-type]
+        pose.apply(tube.points),
+        tube.radius,
+        tube.parent,
+        tube.deviation_mm,
+        dent,
+    )
