@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Side, Structure, VesselClass
@@ -23,13 +24,15 @@ from nvc_pipeline.phantom.sketched.protocol import (
 )
 from nvc_pipeline.phantom.sketched.scanner import Protocol, acquire
 from nvc_pipeline.phantom.sketched.scene import Scene, draw_scene
-from nvc_pipeline.phantom.sketched.surfaces import side_geometry
+from nvc_pipeline.phantom.sketched.surfaces import attached_path, side_geometry
 from nvc_pipeline.phantom.sketched.tube import Tube
 from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
 
 _FRAME = "phantom"
 _LABEL_SIZE_MM = (100.0, 84.0, 62.0)
 _CORRIDOR_LABEL_MM = 1.0
+_ROOT_MARGIN_MM = 2.5
+_CRUMB_SHARE = 0.02
 
 
 def make_sketched_case(seed: int, options: CaseOptions) -> PhantomCase:
@@ -166,12 +169,10 @@ def _labels(scene: Scene, pose: Affine, spacing: float) -> LabelVolume:
     to_drawing = np.ascontiguousarray((pose.inverse() @ affine).matrix[:3])
     raster.distances(on_stem, stem.array, stem.geo, to_drawing)
     labels = np.where(on_stem < 0, label_index(Structure.BRAINSTEM), 0).astype(np.uint8)
-    for point, way in scene.stem.cuts:
-        aside = np.array([np.sign(way[0]), 0.0, 0.0])
-        beyond = _half(affine, shape, pose, point, way) & _half(affine, shape, pose, 0.8 * point, aside)
-        labels[beyond] = 0
+    _drop_peduncles(labels, affine, pose, scene)
     for side, facial in scene.facials.items():
-        _corridor(labels, affine, pose.apply(facial.attached), label_index(Structure.ATTACHED_SEGMENT, side))
+        path = pose.apply(attached_path(scene.stem, facial, scene.vessels))
+        _corridor(labels, affine, path, label_index(Structure.ATTACHED_SEGMENT, side))
     best = np.full(shape, 0.0, np.float32)
     own = Affine.from_parts(affine.origin_mm, np.eye(3), np.ones(3))
     to_own = own.inverse() @ pose
@@ -185,8 +186,24 @@ def _labels(scene: Scene, pose: Affine, spacing: float) -> LabelVolume:
     return LabelVolume(labels, affine, _FRAME, names=label_names())
 
 
+def _drop_peduncles(labels: np.ndarray, affine: Affine, pose: Affine, scene: Scene) -> None:
+    """Clear what lies beyond the peduncles' cuts, and crumbs; nerve VII's root stays on this side."""
+    for point, way in scene.stem.cuts:
+        side = Side.LEFT if way[0] > 0 else Side.RIGHT
+        line = scene.facials[side].attached
+        point = point + max(float(((line - point) @ way).max()) + _ROOT_MARGIN_MM, 0.0) * way
+        aside = np.array([np.sign(way[0]), 0.0, 0.0])
+        beyond = _half(affine, labels.shape, pose, point, way)
+        beyond &= _half(affine, labels.shape, pose, 0.8 * point, aside)
+        labels[beyond] = 0
+    parts, count = label(labels > 0)
+    if count > 1:
+        sizes = np.bincount(parts.ravel())[1:]
+        labels[(parts > 0) & (sizes[parts - 1] < _CRUMB_SHARE * sizes.max())] = 0
+
+
 def _half(
-    affine: Affine, shape: tuple[int, int, int], pose: Affine, point: FloatArray, way: FloatArray
+    affine: Affine, shape: tuple[int, ...], pose: Affine, point: FloatArray, way: FloatArray
 ) -> np.ndarray:
     """Tell which voxels of a grid along the patient's axes lie beyond a plane of the drawing."""
     normal = pose.matrix[:3, :3] @ way

@@ -224,10 +224,7 @@ def _eighth(
     start = facial.free[0]
     normal = stem.surface.slope(start)[0]
     r7 = float(facial.minor.mean())
-    # Behind and below, in the tangent plane; the range of angles reaches from lateral-up to straight down.
-    away = unit(np.array([0.3 * side.sign_x, 0.8, -0.6]))
-    away = unit(turned(away - (away @ normal) * normal, normal, angle))
-    root = stem.surface.settle(start + (r7 + radius + apart) * away)
+    root = _eighth_root(stem, facial, normal, radius, r7 + radius + apart, angle)
     out = stem.surface.slope(root)[0]
     canal = unit(facial.canal[1] - facial.canal[0])
     aside = _canal_offset(dice, side, canal) * (r7 + radius + dice.between(0.1, 0.9))
@@ -261,6 +258,31 @@ def _eighth(
         )
         tubes.append(Tube(f"VIII_{side}_{n}", "nerve", course, np.full(len(course), thin), side=side))
     return tubes
+
+
+def _eighth_root(
+    stem: Stem, facial: Facial, normal: FloatArray, radius: float, apart: float, angle: float
+) -> FloatArray:
+    """Behind and below, in the tangent plane, but not on VII's attached segment.
+
+    The range of angles reaches from lateral-up to straight down.
+    """
+    start, sign = facial.free[0], facial.side.sign_x
+    straight = unit(np.array([0.3 * sign, 0.8, -0.6]))
+    straight = unit(straight - (straight @ normal) * normal)
+    need = min(radius + 0.8, 0.9 * apart)
+    best, chosen = -9.0, start
+    for more in (0, 15, -15, 30, -30, 50, -50, 75, -75):
+        turn = sign * float(np.clip(angle + more, -85.0, 85.0))
+        root = stem.surface.settle(start + apart * turned(straight, normal, turn))
+        clear = float(np.linalg.norm(facial.attached - root, axis=1).min()) / need
+        behind = float((root - start) @ np.array([0.5 * sign, 0.85, 0.0])) / (0.25 * apart)
+        score = min(clear, 1.0) + min(behind, 1.0)
+        if score > best:
+            best, chosen = score, root
+        if score > 1.999:
+            break
+    return chosen
 
 
 def _canal_offset(dice: Dice, side: Side, canal: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ from nvc_pipeline.phantom.sketched.style import Style, draw_style
 from nvc_pipeline.phantom.sketched.surfaces import nerve_surface
 from nvc_pipeline.phantom.sketched.tube import STEP_MM, Tube
 from nvc_pipeline.phantom.sketched.vessels import Arterial, Temper
-from nvc_pipeline.phantom.sketched.yard import Yard, settle_clear
+from nvc_pipeline.phantom.sketched.yard import Yard, make_room, settle_clear
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ def _settle(dice: Dice, yard: Yard, tree: Arterial) -> None:
         for place in places:
             if place.meeting.how != "dent" and not place.meeting.behind:
                 _to_gap(yard, tube, place, lift, clear)
+        make_room(yard, tube)
 
 
 def _to_gap(yard: Yard, tube: Tube, place: Anchor, lift: FloatArray, clear: dict[Side, float]) -> None:

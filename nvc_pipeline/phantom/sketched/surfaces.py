@@ -41,7 +41,10 @@ def _skyline(
     widths: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Look down on the surface along its normal beside each point of a line; ``out`` (N, W, 3)."""
+    """Look down on the surface along its normal beside each point of a line; ``out`` (N, W, 3).
+
+    NaN where no surface lies between 1.6 mm above and 3 mm below.
+    """
     g, p = np.empty(3), np.empty(3)
     close = np.empty(walls.shape)
     for n in range(len(line)):
@@ -56,13 +59,17 @@ def _skyline(
             for q in range(3):
                 p[q] = line[n, q] + widths[w] * aside[n, q]
             slope(stem, geo, p[0], p[1], p[2], g)
-            t = 1.6
+            t, before, h = 1.6, 1.6, 1.0
             while t > -3.0:
                 h = _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2])
                 if h <= 0:
                     break
+                before = t
                 t -= max(0.7 * h, 0.02)
-            low, high = t, t + 0.3
+            if h > 0 or t == 1.6:
+                out[n, w] = np.nan
+                continue
+            low, high = t, before
             for _ in range(24):
                 t = 0.5 * (low + high)
                 if _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2]) <= 0:
@@ -96,7 +103,8 @@ def surface_beside(
     _skyline(stem.surface.array, stem.surface.geo, walls, line, aside, widths, out)
     s = arc_length(line)
     s = np.repeat((s - s[-1])[:, None], len(widths), axis=1)
-    return out.reshape(-1, 3), s.ravel()
+    seen = np.isfinite(out[..., 0])
+    return out[seen], s[seen]
 
 
 def skin(facial: Facial, angles: int = ANGLES) -> tuple[FloatArray, FloatArray]:
@@ -130,15 +138,23 @@ def nerve_surface(
     return (corridor[far], along[far]), (points, np.concatenate([over_s[last], tube_s[shown]]))
 
 
-def side_geometry(stem: Stem, rest: Stem, facial: Facial, vessels: list[Tube], pose: Affine) -> SideGeometry:
-    """Return one side's dense geometry in LPS mm; ``rest`` is the brainstem before any vessel pressed it."""
-    (corridor, along), (points, points_s) = nerve_surface(stem, facial, vessels)
+def attached_path(stem: Stem, facial: Facial, vessels: list[Tube]) -> FloatArray:
+    """Return the attached segment (N, 3) on the final surface, along the bed of a vessel that presses on it."""
     walls = walls_near(vessels, facial.attached)
     middle = np.empty((len(facial.attached), 1, 3))
     aside = np.zeros_like(facial.attached)
     _skyline(stem.surface.array, stem.surface.geo, walls, facial.attached, aside, np.zeros(1), middle)
-    attached = middle[:, 0]
-    attached[-1] = facial.free[0]
+    path = middle[:, 0]
+    lost = np.isnan(path[:, 0])
+    path[lost] = [stem.surface.settle(p) for p in facial.attached[lost]] if lost.any() else path[lost]
+    path[-1] = facial.free[0]
+    return path
+
+
+def side_geometry(stem: Stem, rest: Stem, facial: Facial, vessels: list[Tube], pose: Affine) -> SideGeometry:
+    """Return one side's dense geometry in LPS mm; ``rest`` is the brainstem before any vessel pressed it."""
+    (corridor, along), (points, points_s) = nerve_surface(stem, facial, vessels)
+    attached = attached_path(stem, facial, vessels)
     on_stem = np.concatenate([corridor, points[points_s <= 0]])
     depth = -rest.surface.value(on_stem)
     found = tuple(_vessel(tube, on_stem, depth, pose) for tube in vessels)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
+from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import FloatArray
@@ -15,9 +17,11 @@ from nvc_pipeline.phantom.sketched.meetings import Anchor
 from nvc_pipeline.phantom.sketched.nerves import Facial
 from nvc_pipeline.phantom.sketched.relax import Grids, loosen, push, spread
 from nvc_pipeline.phantom.sketched.stem import Stem
+from nvc_pipeline.phantom.sketched.surfaces import skin
 from nvc_pipeline.phantom.sketched.tube import ROUGH_MM, STEP_MM, Tube, beads_of
 
 HOLD_MM, EASE_MM = 1.3, 4.0
+_THINNEST_MM = 0.12
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ class Yard:
         self._relax(points, radius, freedom, lift, route)
         table = smooth_steps(points, STEP_MM, radius, lift)
         kind = "vein" if vessel is VesselClass.VEIN else "artery"
-        tube = Tube(name, kind, table[:, :3], np.clip(table[:, 3], 0.12, None), vessel, side, route.parent)
+        tube = Tube(
+            name, kind, table[:, :3], np.clip(table[:, 3], _THINNEST_MM, None), vessel, side, route.parent
+        )
         tube.dents = any(a.meeting.how == "dent" for a in route.anchors)
         self.vessels.append(tube)
         self.lifts[name] = table[:, 4]
@@ -177,6 +183,21 @@ def settle_clear(yard: Yard, tube: Tube, lift: FloatArray, clear: dict[Side, flo
         tube.points = tube.points + spread(moves, 12)
 
 
+def make_room(yard: Yard, tube: Tube) -> None:
+    """Thin a vessel that is caught between nerve VII and something else, so that it overlaps no nerve."""
+    reach = int(1.0 / STEP_MM)
+    for facial in yard.facials.values():
+        points, _ = skin(facial)
+        points = points[yard.stem.surface.value(points) > -0.02]
+        distance, j = cKDTree(tube.points).query(points, distance_upper_bound=4.0)
+        near = np.isfinite(distance)
+        short = np.zeros(len(tube.points))
+        np.maximum.at(short, j[near], tube.radius[j[near]] - distance[near])
+        if short.max() > 0.005:
+            wide = maximum_filter1d(short, 2 * reach + 1)
+            tube.radius = np.maximum(tube.radius - uniform_filter1d(wide, reach), _THINNEST_MM)
+
+
 def nerve_push(tube: Tube, facial: Facial, clear: float) -> FloatArray:
     """Return moves (N, 3) that bring a course ``clear`` mm off the free nerve's elliptic skin."""
     moves = np.zeros_like(tube.points)
@@ -192,8 +213,6 @@ def nerve_push(tube: Tube, facial: Facial, clear: float) -> FloatArray:
 
 def nerve_gap(points: FloatArray, facial: Facial) -> tuple[FloatArray, FloatArray]:
     """Return distances (N,) of points to the free nerve's skin and the directions away from its axis."""
-    from scipy.spatial import cKDTree
-
     _, j = cKDTree(facial.free).query(points)
     t = tangents(facial.free)[j]
     v = points - facial.free[j]
