@@ -131,7 +131,9 @@ def phantom(
     cases: Annotated[int, typer.Option("--cases", min=1, help="How many studies.")],
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same studies.")],
     out: options.Out,
-    family: Annotated[str, typer.Option("--family", help="analytic, grown, sketched or sculpted.")] = "analytic",
+    family: Annotated[
+        str, typer.Option("--family", help="analytic, grown, sketched or sculpted.")
+    ] = "analytic",
     quality: Annotated[str, typer.Option("--quality", help="good, typical or hard images.")] = "typical",
 ) -> None:
     """Write phantom studies as DICOM, each with its analytic truth for both sides beside it."""

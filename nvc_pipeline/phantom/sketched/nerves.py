@@ -271,7 +271,7 @@ def _eighth_root(
     straight = unit(np.array([0.3 * sign, 0.8, -0.6]))
     straight = unit(straight - (straight @ normal) * normal)
     need = min(radius + 0.8, 0.9 * apart)
-    best, chosen = -9.0, start
+    best, chosen = -9.0, np.asarray(start)
     for more in (0, 15, -15, 30, -30, 50, -50, 75, -75):
         turn = sign * float(np.clip(angle + more, -85.0, 85.0))
         root = stem.surface.settle(start + apart * turned(straight, normal, turn))
@@ -279,7 +279,7 @@ def _eighth_root(
         behind = float((root - start) @ np.array([0.5 * sign, 0.85, 0.0])) / (0.25 * apart)
         score = min(clear, 1.0) + min(behind, 1.0)
         if score > best:
-            best, chosen = score, root
+            best, chosen = score, np.asarray(root)
         if score > 1.999:
             break
     return chosen

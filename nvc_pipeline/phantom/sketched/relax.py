@@ -64,8 +64,8 @@ def push(
     """Write for each point the move that frees it; return the largest one, mm.
 
     ``lift`` (N,) is the wanted height of the wall over the brainstem (negative: a dent); ``beads``
-    (M, 5: x, y, z, radius, owner) are kept off; ``soft`` (N,) scales the pushes of bone and brain. Beads of the owner
-    ``own`` don't push points where ``spared`` is set.
+    (M, 5: x, y, z, radius, owner) are kept off; ``soft`` (N,) scales the pushes of bone and brain. Beads of
+    the owner ``own`` don't push points where ``spared`` is set.
     """
     g, move = np.empty(3), np.empty(3)
     worst = 0.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import label
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.geometry import FloatArray
@@ -91,7 +92,16 @@ def draw_stem(dice: Dice, style: Style) -> Stem:
     # A closed border: nothing runs on sideways beyond the grid.
     f = both(f, np.maximum(np.abs(lat.x) - np.float32(_HIGH[0] - 1), lat.y - np.float32(_HIGH[1] - 1)))
     f = even(np.ascontiguousarray(np.broadcast_to(f, lat.shape)), STEP_MM, float(dice.between(0.7, 1.3)))
-    return Stem(lat.field(f), size, bend, cuts)
+    return Stem(lat.field(_whole(f)), size, bend, cuts)
+
+
+def _whole(f: Float32) -> Float32:
+    """Return the shape without pieces that hang on nothing."""
+    parts, count = label(f < 0)
+    if count < 2:
+        return f
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    return np.asarray(np.where((parts > 0) & (parts != largest), np.abs(f), f), dtype=np.float32)
 
 
 def _proportions(dice: Dice) -> Proportions:

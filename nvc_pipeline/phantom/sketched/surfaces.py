@@ -139,7 +139,7 @@ def nerve_surface(
 
 
 def attached_path(stem: Stem, facial: Facial, vessels: list[Tube]) -> FloatArray:
-    """Return the attached segment (N, 3) on the final surface, along the bed of a vessel that presses on it."""
+    """Return the attached segment (N, 3) on the final surface, along the beds of vessels."""
     walls = walls_near(vessels, facial.attached)
     middle = np.empty((len(facial.attached), 1, 3))
     aside = np.zeros_like(facial.attached)
