@@ -235,7 +235,9 @@ def _absences(volumes: dict[SequenceRole, Volume], findings: list[Finding]) -> l
         message = "There is no usable cisternography series: nothing can be measured"
         out.append(refuse("no_cisternogram", message))
     if SequenceRole.TOF not in volumes and "ingest.ambiguous_tof" not in codes:
-        message = "There is no usable TOF angiography: arteries are told by the cisternogram alone"
+        message = "There is no usable TOF angiography"
+        if SequenceRole.CISTERNOGRAPHY in volumes:
+            message += ": arteries are told by the cisternogram alone"
         out.append(warn("no_tof", message))
     return out
 
