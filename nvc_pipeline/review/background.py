@@ -64,18 +64,23 @@ class Background:
         self._answered = answered
         self._process: BaseProcess | None = None
         self._pipe: Connection[Any, Any] | None = None
-        self._waiting: set[str] = set()
+        self._measuring: set[int] = set()
+        self._waiting: dict[str, SignedReading] = {}
         self._lock = threading.Lock()
         self._volume: Volume | None = None
 
     def use(self, volume: Volume | None) -> None:
         """Say which cisternogram the next measurements are on; what waits for another is dropped."""
         self._volume = volume
+        with self._lock:
+            self._measuring.clear()
         if self._process is not None:
             self._send(("volume", volume))
 
     def measure(self, ticket: int, traced: TracedSide) -> None:
         """Measure a side exactly; only the newest request of each side is answered."""
+        with self._lock:
+            self._measuring.add(ticket)
         self._send(("measure", ticket, traced))
 
     def warm(self, traced: TracedSide) -> None:
@@ -85,7 +90,7 @@ class Background:
     def write_products(self, folder: Path, reading: SignedReading) -> None:
         """Write report and exports of a signed reading."""
         with self._lock:
-            self._waiting.add(reading.sha256)
+            self._waiting[reading.sha256] = reading
         self._send(("products", folder, reading))
 
     def import_folders(self, folder: Path, home: Path, actor: str) -> None:
@@ -97,13 +102,13 @@ class Background:
         process, pipe = self._process, self._pipe
         if process is None or pipe is None:
             return
+        self._process = self._pipe = None
         with contextlib.suppress(OSError):
             pipe.send(("end", bool(self._waiting)))
         process.join(wait_s if self._waiting else 0.5)
         if process.is_alive():
             process.terminate()
             process.join(5.0)
-        self._process = self._pipe = None
 
     def _send(self, message: tuple[Any, ...]) -> None:
         if self._process is None or not self._process.is_alive():
@@ -112,9 +117,10 @@ class Background:
         try:
             self._pipe.send(message)
         except OSError:
-            # It ended between the question and this: a fresh one gets the message.
+            # It ended between the question and this: a fresh one gets the message, or nobody does.
             self._start()
-            self._pipe.send(message)
+            with contextlib.suppress(OSError):
+                self._pipe.send(message)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -124,18 +130,39 @@ class Background:
         theirs.close()
         threading.Thread(target=self._listen, args=(self._pipe,), daemon=True).start()
         if self._volume is not None:
-            self._pipe.send(("volume", self._volume))
+            with contextlib.suppress(OSError):
+                self._pipe.send(("volume", self._volume))
 
     def _listen(self, pipe: Connection[Any, Any]) -> None:
         while True:
             try:
                 answer = pipe.recv()
             except (EOFError, OSError):
+                if pipe is self._pipe:
+                    self._ended()
                 return
-            if isinstance(answer, Written):
-                with self._lock:
-                    self._waiting.discard(answer.reading.sha256)
+            with self._lock:
+                if isinstance(answer, Written):
+                    self._waiting.pop(answer.reading.sha256, None)
+                elif isinstance(answer, Measured):
+                    self._measuring.discard(answer.ticket)
             self._answered(answer)
+
+    def _ended(self) -> None:
+        """Answer all that a child took with it when it ended by itself (killed, out of memory)."""
+        error = InternalFault(
+            "fault.internal",
+            "The work behind the window ended before it was done",
+            remedy="correct or sign again: it is started anew; close other programs if memory is short",
+        )
+        with self._lock:
+            tickets, readings = sorted(self._measuring), list(self._waiting.values())
+            self._measuring.clear()
+            self._waiting.clear()
+        for ticket in tickets:
+            self._answered(Measured(ticket, None, error))
+        for reading in readings:
+            self._answered(Written(reading, error))
 
 
 def _serve(pipe: Connection[Any, Any], config: Config) -> None:

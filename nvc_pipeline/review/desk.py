@@ -33,6 +33,7 @@ from nvc_pipeline.review.result import (
 )
 from nvc_pipeline.review.strokes import Painting, Stroke, painted
 
+_MOVED = {Landmark.ROOT_DETACHMENT_POINT: "detachment point", Landmark.PORUS: "porus"}
 SideMeasurer = Callable[[TracedSide, Volume], SideReport]
 
 
@@ -218,7 +219,7 @@ class CaseDesk:
         self._require_editable()
         return self.session.apply(edit)
 
-    def trace_nerve(self, side: Side, clicks: Sequence[FloatArray]) -> Change:
+    def trace_nerve(self, side: Side, clicks: Sequence[FloatArray], action: str = "nerve traced") -> Change:
         """Trace the nerve through clicks from the detachment point to the porus.
 
         On a side without any vessel, bright vessels of the TOF near the path are added
@@ -233,7 +234,7 @@ class CaseDesk:
         if not traced.vessels and self.result.tof is not None:
             near = snap.vessels_about(self.result.tof, tube.xyz, self.config.review, settings)
             traced = TracedSide(side, traced.nerve, near, traced.pons, findings=traced.findings)
-        return self._apply(Edit("nerve traced", side, traced))
+        return self._apply(Edit(action, side, traced))
 
     def move_landmark(self, side: Side, landmark: Landmark, point: FloatArray) -> Change:
         """Move the detachment point or the porus; the path snaps along the image to it."""
@@ -251,7 +252,7 @@ class CaseDesk:
         else:
             end = np.asarray(point, float)
         middle = line[_between(line, start, end)]
-        return self.trace_nerve(side, [start, *middle, end])
+        return self.trace_nerve(side, [start, *middle, end], f"{_MOVED[landmark]} moved")
 
     def move_path(self, side: Side, point: FloatArray) -> Change:
         """Draw the nerve's path through a point between its ends."""
@@ -259,7 +260,7 @@ class CaseDesk:
         if nerve is None:
             return self.trace_nerve(side, [point])
         line = nerve.free.points.xyz
-        return self.trace_nerve(side, [line[0], np.asarray(point, float), line[-1]])
+        return self.trace_nerve(side, [line[0], np.asarray(point, float), line[-1]], "path moved")
 
     def add_vessel(self, side: Side, clicks: Sequence[FloatArray], name: VesselClass) -> Change:
         """Trace a vessel through one or more clicks, on the TOF where it is bright there."""

@@ -24,7 +24,7 @@ from nvc_pipeline.review.reading import SignedReading
 from nvc_pipeline.review.records import stored_report
 from nvc_pipeline.review.remeasure import measurer
 from nvc_pipeline.viewer.keys import ACTS, KeysPage
-from nvc_pipeline.viewer.palette import STYLE
+from nvc_pipeline.viewer.palette import style
 from nvc_pipeline.viewer.reading_view import ReadingView
 from nvc_pipeline.viewer.tools import LABELS
 from nvc_pipeline.viewer.worklist_view import WorklistView
@@ -57,7 +57,7 @@ class ReviewWindow(QMainWindow):
         self.setCentralWidget(self.pages)
         self.status = QLabel(f"Reader: {reader}")
         self.statusBar().addPermanentWidget(self.status)
-        self.setStyleSheet(STYLE)
+        self.setStyleSheet(style())
         self.setWindowTitle("nvc review (research use only)")
         self.worklist.opened.connect(self.open_case)
         self.worklist.failed.connect(self._tell)

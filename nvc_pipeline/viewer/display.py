@@ -59,12 +59,14 @@ class Display(QObject):
                 layer.refresh()
 
     def _blend(self, share: float) -> None:
-        """0 shows the cisternogram alone, 1 the TOF alone."""
+        """0 shows the cisternogram alone, 1 the TOF alone; an image that is alone is shown in full."""
         for pane in self._panes:
             cistern, tof = pane.layer("cisternogram"), pane.layer("TOF")
-            if cistern is not None and tof is not None:
-                cistern.opacity = min(1.0, 2.0 * (1.0 - share))
-                tof.opacity = min(1.0, 2.0 * share)
+            both = cistern is not None and tof is not None
+            if cistern is not None:
+                cistern.opacity = min(1.0, 2.0 * (1.0 - share)) if both else 1.0
+            if tof is not None:
+                tof.opacity = min(1.0, 2.0 * share) if both else 1.0
 
     def _window(self, name: str) -> None:
         if self._desk is None:

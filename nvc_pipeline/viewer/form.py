@@ -43,12 +43,12 @@ class SideBox(QGroupBox):
         super().__init__(f"{side.value.capitalize()} side")
         self.side = side
         self.buttons: dict[Decision, QPushButton] = {}
-        group = QButtonGroup(self)
+        self._group = QButtonGroup(self)
         row = QHBoxLayout()
         for decision in Decision:
             button = QPushButton(decision.value.capitalize())
             button.setCheckable(True)
-            group.addButton(button)
+            self._group.addButton(button)
             self.buttons[decision] = button
             row.addWidget(button)
             button.clicked.connect(self.changed)
@@ -81,8 +81,11 @@ class SideBox(QGroupBox):
 
     def show_form(self, form: SideForm) -> None:
         """Show what is filled in."""
+        # An exclusive group keeps its last button down: the next case would look decided.
+        self._group.setExclusive(False)
         for decision, button in self.buttons.items():
             button.setChecked(form.decision is decision)
+        self._group.setExclusive(True)
         self.grade.setCurrentText(form.grade.value if form.grade else "grade?")
         self.offender.setCurrentText(form.offender or "no offender")
         self.unreadable.setChecked(form.unreadable)
@@ -120,6 +123,7 @@ class FormPanel(QWidget):
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("comment on the case")
         self.second = QCheckBox("second read wanted")
+        self._version = ""
         self.missing = QLabel()
         self.missing.setWordWrap(True)
         self.others = QLabel()
@@ -161,8 +165,9 @@ class FormPanel(QWidget):
         layout.addLayout(end)
         layout.addWidget(self.others)
 
-    def show_form(self, form: ReadingForm, *, signed_as: str, editable: bool) -> None:
-        """Show a form; ``signed_as`` is the line of a signed version, empty for a draft."""
+    def show_form(self, form: ReadingForm, *, signed_as: str, editable: bool, version: str = "") -> None:
+        """Show a form; ``signed_as`` is the line of a signed version, ``version`` that of a reopened one."""
+        self._version = f"{version} " if version else ""
         for side, box in self.sides.items():
             box.show_form(form.of(side))
             box.setEnabled(editable)
@@ -180,9 +185,9 @@ class FormPanel(QWidget):
         if signed_as:
             self.missing.setText(signed_as)
         elif problems:
-            self.missing.setText("To sign, still: " + "; ".join(problems))
+            self.missing.setText(f"{self._version}To sign, still: " + "; ".join(problems))
         else:
-            self.missing.setText("Complete: ready to sign.")
+            self.missing.setText(f"{self._version}Complete: ready to sign.")
         self.sign.setVisible(not signed_as)
         self.sign.setEnabled(editable and not problems)
         self.why.setVisible(bool(signed_as))

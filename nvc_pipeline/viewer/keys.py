@@ -30,6 +30,7 @@ ACTS: tuple[tuple[str, str, str], ...] = (
     ("F", "front", "3D from the front"),
     ("G", "structures", "list of structures: shown, faded, hidden"),
     ("Z", "compare", "the other side mirrored, in place of the 3D view"),
+    ("Q", "large", "the pane under the mouse large; again: all four"),
     ("Ctrl+P", "picture", "picture of the 3D view into the report"),
     ("Ctrl+M", "meshes", "meshes as STL and GLB"),
     ("F1", "keys", "this page"),
@@ -45,7 +46,8 @@ class KeysPage(QDialog):
         acts = [(key, what) for key, _, what in ACTS]
         acts.insert(3, ("1 to 9", "fly to a contact of this side"))
         tools = [
-            (key, f"{text}: {PROMPTS[tool].split('|')[0].lower()}") for tool, (text, key) in LABELS.items()
+            (key, f"{text}: {PROMPTS[tool].replace('|', ', then ').lower()}")
+            for tool, (text, key) in LABELS.items()
         ]
         half = (len(acts) + len(tools) + 1) // 2
         rows = acts + tools

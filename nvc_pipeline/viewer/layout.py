@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -13,23 +14,45 @@ if TYPE_CHECKING:
     from nvc_pipeline.viewer.reading_view import ReadingView
 
 
+class PaneGrid(QWidget):
+    """Four panes of equal size, or one of them alone."""
+
+    def __init__(self, panes: Sequence[QWidget]) -> None:
+        super().__init__()
+        self._panes = tuple(panes)
+        self._alone: QWidget | None = None
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(3)
+        for index, pane in enumerate(self._panes):
+            self._grid.addWidget(pane, index // 2, index % 2)
+        self._stretch()
+
+    def turn(self) -> None:
+        """Give the whole place to the pane under the mouse (else the first); again: to all four."""
+        under = next((pane for pane in self._panes if pane.underMouse()), self._panes[0])
+        self._alone = under if self._alone is None else None
+        for pane in self._panes:
+            pane.setVisible(self._alone in (None, pane))
+        self._stretch()
+
+    def _stretch(self) -> None:
+        """Make shown panes equal, whatever they would like."""
+        for line in range(2):
+            rows = [pane for index, pane in enumerate(self._panes) if index // 2 == line]
+            columns = [pane for index, pane in enumerate(self._panes) if index % 2 == line]
+            self._grid.setRowStretch(line, int(self._alone is None or self._alone in rows))
+            self._grid.setColumnStretch(line, int(self._alone is None or self._alone in columns))
+
+
 def lay_out(view: ReadingView) -> None:
     """Put the parts of a reading view in their places: panes, strips below, the side panel."""
     banner = QLabel(RESEARCH_USE_ONLY)
     banner.setObjectName("banner")
     banner.setAlignment(Qt.AlignmentFlag.AlignCenter)
     view.header.setObjectName("caption")
-    grid_widget = QWidget()
-    grid = QGridLayout(grid_widget)
-    grid.setContentsMargins(0, 0, 0, 0)
-    grid.setSpacing(3)
-    for index, pane in enumerate((*view.panes, view.third)):
-        grid.addWidget(pane, index // 2, index % 2)
-        # Equal panes, whatever they would like.
-        grid.setRowStretch(index // 2, 1)
-        grid.setColumnStretch(index % 2, 1)
     left = QSplitter(Qt.Orientation.Vertical)
-    left.addWidget(grid_widget)
+    left.addWidget(view.grid)
     left.addWidget(_in_a_row(*view.strips.values()))
     left.setStretchFactor(0, 4)
     left.setStretchFactor(1, 1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent, QTransform
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from nvc_pipeline.domain.anatomy import Side
@@ -20,7 +20,7 @@ from nvc_pipeline.viewer.bodies import Body
 from nvc_pipeline.viewer.outlines import Outlines
 from nvc_pipeline.viewer.overlay import PaneMarks, PaneOverlay
 
-_HALF_MM = 17.0
+_FIELD_MM = 34.0
 
 
 class MirrorPane(QWidget):
@@ -31,6 +31,7 @@ class MirrorPane(QWidget):
         self._desk: CaseDesk | None = None
         self._side = Side.LEFT
         self._here = np.zeros(3)
+        self._field_mm = _FIELD_MM
         self._there: Counterpart | None = None
         self._picture: QImage | None = None
         self._outlines = Outlines(space.AXIAL)
@@ -65,7 +66,7 @@ class MirrorPane(QWidget):
         middle = midline(desk.traced(Side.LEFT), desk.traced(Side.RIGHT), float(centre[0]))
         other = self._side.other
         self._there = counterpart(desk.traced(self._side), desk.traced(other), self._here, middle)
-        grey = cross_section(volume, self._there.lps, _HALF_MM, mirrored=True)
+        grey = cross_section(volume, self._there.lps, self._half_mm(), mirrored=True)
         low, high = window(volume)
         scaled = np.ascontiguousarray(np.clip((grey - low) / (high - low) * 255, 0, 255).astype(np.uint8))
         rows, columns = scaled.shape
@@ -74,13 +75,29 @@ class MirrorPane(QWidget):
         self.update()
         self.overlay.update()
 
+    def zoom_to(self, field_mm: float) -> None:
+        """Show as many millimetres across the shorter side as the axial pane does."""
+        if field_mm != self._field_mm:
+            self._field_mm = field_mm
+            self.follow(self._here)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fill the pane."""
+        super().resizeEvent(event)
+        self.follow(self._here)
+
     def showEvent(self, event: object) -> None:
         """Catch up with what happened while it was hidden."""
         super().showEvent(event)  # type: ignore[arg-type]
         self.follow(self._here)
 
+    def _half_mm(self) -> float:
+        """Return half the side of the square that covers the pane."""
+        shorter, longer = sorted((self.width(), self.height()))
+        return self._field_mm / 2 * longer / max(1, shorter)
+
     def _area(self) -> QRectF:
-        side = min(self.width(), self.height())
+        side = max(self.width(), self.height())
         return QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -101,14 +118,14 @@ class MirrorPane(QWidget):
         shared = self._there.s_mm
         note = "mirrored in the midline" if shared is None else f"at {shared:+.1f} mm along the nerve"
         area = self._area()
-        zoom = area.width() / (2 * _HALF_MM)
+        zoom = area.width() / (2 * self._half_mm())
         place = self._there.lps
         turn = QTransform().translate(area.center().x(), area.center().y()).scale(-zoom, zoom)
         return PaneMarks(
             title,
             # Mirrored: the patient's left is on the left of this picture.
             ("L", "R", "A", "P"),
-            crosshair=(area.center().x(), area.center().y()),
+            crosshair=(self.width() / 2, self.height() / 2),
             mm_per_pixel=1.0 / zoom,
             under=note,
             outlines=self._outlines.at(float(place[2])),

@@ -162,7 +162,7 @@ class NerveStrip(QWidget):
             painter.setPen(QColor("#8E98A4"))
             if x1 - x0 > 22:
                 box = QRectF(x0, self.height() - 17, x1 - x0, 15)
-                draw_text(painter, box, name, 8, "#AEB7C1")
+                draw_text(painter, box, name, 9, "#AEB7C1")
 
     def _draw_gaps(self, painter: QPainter, top: float, bottom: float) -> None:
         assert self._curve is not None
@@ -179,12 +179,13 @@ class NerveStrip(QWidget):
             painter.setPen(QPen(QColor("#2E353D"), 1))
             painter.drawLine(QPointF(_LEFT, y_of(mark)), QPointF(self.width() - _RIGHT, y_of(mark)))
             label = QRectF(_LEFT - 26, y_of(mark) - 7, 22, 14)
-            draw_text(painter, label, str(mark), 8, "#AEB7C1", align="right")
+            draw_text(painter, label, str(mark), 9, "#AEB7C1", align="right")
         painter.save()
         painter.translate(10, (top + bottom) / 2)
         painter.rotate(-90)
-        draw_text(painter, QRectF(-50, -8, 100, 16), "gap mm", 8, "#AEB7C1")
+        draw_text(painter, QRectF(-50, -8, 100, 16), "gap mm", 9, "#AEB7C1")
         painter.restore()
+        taken: list[QRectF] = []
         for name, gap in self._gaps:
             points = [
                 QPointF(self.x_of(float(s)), y_of(float(g)))
@@ -195,8 +196,10 @@ class NerveStrip(QWidget):
             painter.drawPolyline(QPolygonF(points))
             if points:
                 low = max(points, key=lambda p: p.y())
-                at = QRectF(low.x() + 5, min(low.y() - 15, bottom - 15), 60, 14)
-                draw_text(painter, at, name, 8, colour_of(name), align="left")
+                at = QRectF(low.x() + 5, min(low.y() - 15, bottom - 15), 48, 14)
+                if not any(at.intersects(other) for other in taken):
+                    taken.append(at)
+                    draw_text(painter, at, name, 9, colour_of(name), align="left")
 
 
 def common_span(desk: CaseDesk) -> tuple[float, float]:

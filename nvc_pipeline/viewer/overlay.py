@@ -59,12 +59,13 @@ class PaneOverlay(QWidget):
             self._outlines(painter, marks.outlines, marks.to_pixels)
         if marks.crosshair is not None:
             self._crosshair(painter, *marks.crosshair)
-        captioned: list[tuple[float, float]] = []
+        taken: list[QRectF] = []
         for x, y, colour, caption in marks.points:
-            crowded = any(abs(x - a) < 60 and abs(y - b) < 15 for a, b in captioned if caption[:1].isdigit())
-            self._point(painter, x, y, colour, "" if crowded else caption)
-            if caption[:1].isdigit() and not crowded:
-                captioned.append((x, y))
+            self._point(painter, x, y, colour)
+            box = _free_place(x, y, caption, taken) if caption else None
+            if box is not None:
+                taken.append(box)
+                draw_text(painter, box, caption, 9, colour, align="left")
         self._letters(painter, marks.letters)
         half = QRectF(_MARGIN, _MARGIN, self.width() / 2 - 24, 18)
         draw_text(painter, half, marks.title, 10, "#DDE3EA", align="left")
@@ -101,17 +102,13 @@ class PaneOverlay(QWidget):
         painter.drawLine(QPointF(x, 0), QPointF(x, y - gap))
         painter.drawLine(QPointF(x, y + gap), QPointF(x, self.height()))
 
-    def _point(self, painter: QPainter, x: float, y: float, colour: str, caption: str) -> None:
+    @staticmethod
+    def _point(painter: QPainter, x: float, y: float, colour: str) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor("#000000"), 3.4))
         painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
         painter.setPen(QPen(QColor(colour), 1.8))
         painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
-        if caption:
-            # Landmarks are captioned above, vessels below: the two often lie together.
-            below = caption[:1].isdigit()
-            box = QRectF(x + 8, y + 4 if below else y - 19, 160, 16)
-            draw_text(painter, box, caption, 9, colour, align="left")
 
     def _letters(self, painter: QPainter, letters: tuple[str, str, str, str]) -> None:
         wide, high, size = self.width(), self.height(), 26
@@ -135,6 +132,16 @@ class PaneOverlay(QWidget):
         draw_text(
             painter, QRectF(right - 80, bottom - 21, 80, 16), f"{length} mm", 9, "#FFFFFF", align="right"
         )
+
+
+def _free_place(x: float, y: float, caption: str, taken: list[QRectF]) -> QRectF | None:
+    """Return where a caption hides no other one: right of its point or left, below or above; or None."""
+    wide = 7.5 * len(caption) + 6
+    for left, top in ((x + 8, y + 4), (x + 8, y - 19), (x - 8 - wide, y - 19), (x - 8 - wide, y + 4)):
+        box = QRectF(left, top, wide, 16)
+        if not any(box.intersects(other) for other in taken):
+            return box
+    return None
 
 
 def draw_text(

@@ -58,8 +58,8 @@ PRIORITIES = {
     Priority.UNMEASURED.value: "not measured",
 }
 
-STYLE = """
-QWidget { background: #1B1E23; color: #E6E8EB; font-size: 12px; }
+_STYLE = """
+QWidget { background: #1B1E23; color: #E6E8EB; font-size: SIZEpx; }
 QLabel#banner { background: #7A1F1F; color: #FFFFFF; font-weight: 600; padding: 3px 8px; }
 QLabel#caption { color: #B9C0C8; font-weight: 600; padding: 2px; }
 QLabel#change { background: #26323D; border-radius: 3px; padding: 4px 8px; }
@@ -84,6 +84,19 @@ QTabBar::tab { background: #262B32; padding: 5px 12px; border: 1px solid #353B44
 QTabBar::tab:selected { background: #1F4E73; }
 QToolTip { background: #26323D; color: white; border: 1px solid #56B4E9; }
 """
+
+
+# Where a screen is this wide there is room for larger letters.
+_WIDE_PX = 1800
+
+
+def style() -> str:
+    """Return the style sheet of all windows, its letters as large as the screen has room for."""
+    from PySide6.QtGui import QGuiApplication
+
+    screen = QGuiApplication.primaryScreen()
+    wide = screen is not None and screen.availableGeometry().width() >= _WIDE_PX
+    return _STYLE.replace("SIZE", "13" if wide else "12")
 
 
 def colour_of(name: str) -> str:

@@ -27,6 +27,10 @@ from nvc_pipeline.viewer.palette import AIM, colour_of, rgba
 set_colormap_backend(ColormapBackend.pure_python)
 
 
+# What a layer holds that a case has nothing for.
+_EMPTY = np.zeros((2, 2, 2), np.float32)
+
+
 class Crosshair(QObject):
     """The point that all panes share, LPS mm."""
 
@@ -48,12 +52,14 @@ class SlicePane(QWidget):
     ``picked`` gives the LPS point where the button was let go with a tool in hand, so that a
     point can be clicked or dragged into place; without a tool a click or drag moves the
     crosshair. The wheel steps through slices, with Ctrl it zooms, Shift and drag pans, the
-    right button sets the window. ``hovered`` gives the point under the mouse.
+    right button sets the window. ``hovered`` gives the point under the mouse, ``zoomed`` the
+    millimetres across the shorter side.
     """
 
     picked = Signal(object)
     windowed = Signal(float, float)
     hovered = Signal(object)
+    zoomed = Signal(float)
 
     def __init__(self, view: space.PaneView, crosshair: Crosshair) -> None:
         super().__init__()
@@ -67,6 +73,7 @@ class SlicePane(QWidget):
         self.marked: tuple[Mark, ...] = ()
         self._aim: FloatArray | None = None
         self._outlines = Outlines(view)
+        self._held: set[str] = set()
         self.model = ViewerModel()
         self.qt_viewer = QtViewer(self.model)
         self.qt_viewer.dims.setVisible(False)
@@ -80,20 +87,24 @@ class SlicePane(QWidget):
         self.model.mouse_wheel_callbacks.append(self._wheel)
         self.model.mouse_move_callbacks.append(self._hover)
         crosshair.moved.connect(self._follow)
-        for event in (self.model.camera.events.center, self.model.camera.events.zoom):
-            event.connect(self._redraw)
+        self.model.camera.events.center.connect(self._redraw)
+        self.model.camera.events.zoom.connect(self._zoomed)
 
     def show_images(self, images: ReviewImages, labels: np.ndarray) -> None:
         """Put the case's layers in; ``labels`` is shared by all panes so that a brush shows in each.
 
-        Layers of the case before are filled anew: taking one away costs napari half a second.
+        Layers of the case before are filled anew, and one that this case lacks is hidden: to take
+        one away costs napari half a second, and the next drawing can end the program.
         """
-        volumes = {n: v for n, v in (("cisternogram", images.cisternogram), ("TOF", images.tof)) if v}
-        if [layer.name for layer in self.model.layers] != [*volumes, "labels"]:
-            self.model.layers.clear()
         place = space.layer_space(images.reference)
-        for name, volume in volumes.items():
-            over = name == "TOF" and len(volumes) > 1
+        both = images.cisternogram is not None and images.tof is not None
+        self._held = {"labels"}
+        for name, volume in (("cisternogram", images.cisternogram), ("TOF", images.tof)):
+            if volume is None:
+                self._image(name, _EMPTY, place, (0.0, 1.0), over=False)
+                continue
+            self._held.add(name)
+            over = both and name == "TOF"
             limits = vessel_window(volume) if over else window(volume)
             self._image(name, space.layer_data(volume), place, limits, over=over)
         colours = {index: rgba(colour_of(name)) for index, name in images.names.items()}
@@ -108,7 +119,7 @@ class SlicePane(QWidget):
     def _image(
         self, name: str, data: np.ndarray, place: dict[str, Any], limits: tuple[float, float], *, over: bool
     ) -> None:
-        layer = self.layer(name)
+        layer = self._made(name)
         if layer is None:
             layer = self.model.add_image(
                 data, name=name, contrast_limits=limits, interpolation2d="linear", **place
@@ -119,9 +130,10 @@ class SlicePane(QWidget):
             layer.contrast_limits = limits
         layer.colormap = "inferno" if over else "gray"
         layer.blending = "additive" if over else "translucent_no_depth"
+        layer.visible = name in self._held
 
     def _labels(self, data: np.ndarray, place: dict[str, Any], colours: Any) -> None:
-        layer = self.layer("labels")
+        layer = self._made("labels")
         if layer is None:
             layer = self.model.add_labels(data, name="labels", opacity=0.45, colormap=colours, **place)
         else:
@@ -138,6 +150,9 @@ class SlicePane(QWidget):
 
     def layer(self, name: str) -> Any | None:
         """Return a layer by name, None where the case lacks it."""
+        return self._made(name) if name in self._held else None
+
+    def _made(self, name: str) -> Any | None:
         return next((layer for layer in self.model.layers if layer.name == name), None)
 
     def fit(self) -> None:
@@ -146,9 +161,12 @@ class SlicePane(QWidget):
 
     def zoom_to(self, field_mm: float) -> None:
         """Show ``field_mm`` of the patient across the pane, about the crosshair."""
-        shortest = max(1, min(self.qt_viewer.canvas.native.width(), self.qt_viewer.canvas.native.height()))
-        self.model.camera.zoom = shortest / field_mm
+        self.model.camera.zoom = self._shorter() / field_mm
         self.centre()
+
+    def _shorter(self) -> int:
+        canvas = self.qt_viewer.canvas.native
+        return max(1, int(min(canvas.width(), canvas.height())))
 
     def centre(self) -> None:
         """Bring the crosshair to the middle of the pane."""
@@ -171,13 +189,13 @@ class SlicePane(QWidget):
 
     def step(self, slices: int) -> None:
         """Move the crosshair by whole slices along this pane's normal."""
-        layers = self.model.layers
-        if not layers:
+        layer = self.layer("labels")
+        if layer is None:
             return
-        spacing = float(layers[0].scale[self.view.slider])
+        spacing = float(layer.scale[self.view.slider])
         lps = self.crosshair.lps.copy()
         lps[2 - self.view.slider] += slices * spacing
-        low, high = layers[0].extent.world
+        low, high = layer.extent.world
         self.crosshair.move_to(space.to_lps(np.clip(space.to_world(lps), low, high)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -200,6 +218,11 @@ class SlicePane(QWidget):
 
     def _redraw(self, event: object = None) -> None:
         del event
+        self.overlay.update()
+
+    def _zoomed(self, event: object = None) -> None:
+        del event
+        self.zoomed.emit(self._shorter() / max(float(self.model.camera.zoom), 1e-6))
         self.overlay.update()
 
     def _marks(self) -> PaneMarks:

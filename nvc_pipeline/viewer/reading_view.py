@@ -19,10 +19,10 @@ from nvc_pipeline.viewer import bodies, space
 from nvc_pipeline.viewer.behind import Behind
 from nvc_pipeline.viewer.display import Display
 from nvc_pipeline.viewer.keys import KeysPage
-from nvc_pipeline.viewer.layout import lay_out
+from nvc_pipeline.viewer.layout import PaneGrid, lay_out
 from nvc_pipeline.viewer.nerve_view import NerveStrip, common_span
 from nvc_pipeline.viewer.painting import Brush
-from nvc_pipeline.viewer.palette import AIM, STYLE
+from nvc_pipeline.viewer.palette import AIM, style
 from nvc_pipeline.viewer.panes import Crosshair, SlicePane
 from nvc_pipeline.viewer.scene import ScenePane
 from nvc_pipeline.viewer.side_panel import SidePanel
@@ -63,9 +63,10 @@ class ReadingView(QWidget):
         self.header = QLabel("No case is open")
         self.prompt = QLabel()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setStyleSheet(STYLE)
+        self.setStyleSheet(style())
         # The view takes the keyboard back from a text line.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.grid = PaneGrid((*self.panes, self.third))
         self._acts = self._make_acts()
         lay_out(self)
         self._connect()
@@ -91,6 +92,7 @@ class ReadingView(QWidget):
         self.behind.settled.connect(self._settled)
         self.behind.failed.connect(self._unsettled)
         self.crosshair.moved.connect(self._followed)
+        self.panes[0].zoomed.connect(self.mirror.zoom_to)
         for strip in self.strips.values():
             strip.jumped.connect(self.crosshair.move_to)
         for table in self.tables.values():
@@ -116,9 +118,10 @@ class ReadingView(QWidget):
             "window": self.display.next_window,
             "outlines": self.display.turn_outlines,
             "surgeon": self._from_behind_the_ear,
-            "front": lambda: self.third.front(self.desk.home(self.side)) if self.desk else None,
+            "front": self._front,
             "structures": self._list_structures,
             "compare": self.third.compare,
+            "large": self.grid.turn,
             "picture": lambda: self._of_case(self.third.save_picture),
             "meshes": lambda: self._of_case(self.third.save_meshes),
             "keys": lambda: KeysPage(self).show(),
@@ -283,7 +286,10 @@ class ReadingView(QWidget):
             signed = (
                 f"Signed by {desk.reader}, version {desk.signed.version}. It can't be changed, only reopened."
             )
-        self.form.show_form(desk.form, signed_as=signed, editable=desk.editable)
+        version = ""
+        if desk.draft is not None and desk.draft.reopen_reason:
+            version = f"Version {desk.draft.version}, reopened: {desk.draft.reopen_reason}."
+        self.form.show_form(desk.form, signed_as=signed, editable=desk.editable, version=version)
         self.form.show_others(desk.other_readings())
 
     def _edited(self, change: Change) -> None:
@@ -348,6 +354,10 @@ class ReadingView(QWidget):
     def _surgeon(self) -> None:
         assert self.desk is not None
         self.third.surgeon(self.side, self.desk.home(self.side))
+
+    def _front(self) -> None:
+        assert self.desk is not None
+        self.third.front(np.mean([self.desk.home(side) for side in Side], axis=0))
 
     def _from_behind_the_ear(self) -> None:
         self.third.setCurrentWidget(self.scene)

@@ -10,7 +10,7 @@ from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.viewer.scene import ScenePane, Shown
 
 _NEXT: dict[Shown, Shown] = {"shown": "faded", "faded": "hidden", "hidden": "shown"}
-_WIDTH = 230
+_WIDTH = 250
 
 
 class StructureList(QTreeWidget):
@@ -20,10 +20,11 @@ class StructureList(QTreeWidget):
         super().__init__(parent if parent is not None else scene)
         self._scene = scene
         self.setColumnCount(2)
-        self.setHeaderLabels(["Structure", "click to change"])
+        self.setHeaderLabels(["Structure", "shown"])
         self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.header().setStretchLastSection(False)
+        self.setToolTip("Click, or the space bar: shown, faded, hidden")
         self.setRootIsDecorated(False)
         self.setIndentation(12)
         self.itemClicked.connect(lambda item, _: self._turn(item))

@@ -31,6 +31,7 @@ _VIEWS = (
     ("front", "Front", "3D from the front (F)"),
     ("structures", "Structures", "Show, fade or hide structures (G)"),
     ("compare", "Compare", "The other side mirrored, in place of the 3D view (Z)"),
+    ("large", "Large", "One pane large, the one under the mouse (Q); again: all four"),
     ("picture", "Picture", "Picture of the 3D view into the report (Ctrl+P)"),
     ("meshes", "Meshes", "Save the shown structures as STL and GLB (Ctrl+M)"),
 )

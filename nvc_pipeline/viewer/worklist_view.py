@@ -31,7 +31,7 @@ from nvc_pipeline.review.worklist import (
     thumbnail,
     worklist,
 )
-from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, STATES, STYLE, colour_of
+from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, STATES, colour_of, style
 
 Index = QModelIndex | QPersistentModelIndex
 # Column and its width, pixels.
@@ -44,7 +44,7 @@ _WIDE = {
     "Grade": 110,
     "Vessel": 84,
     "Gap mm": 74,
-    "Findings": 110,
+    "Findings": 140,
     "State": 200,
     "Came in": 130,
 }
@@ -122,7 +122,7 @@ class WorklistModel(QAbstractTableModel):
             row.grade or "not measured",
             row.offender or "–",
             gap,
-            f"{row.findings} {row.worst_finding}".strip() if row.findings else "none",
+            f"{row.findings}, worst: {row.worst_finding}" if row.findings else "none",
             STATES[row.state] + (", by me" if row.mine_signed else ""),
             row.imported_at[:16].replace("T", " "),
         )[column]
@@ -172,7 +172,7 @@ class WorklistView(QWidget):
         self._pulse: object = None
         self.table = self._make_table()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setStyleSheet(STYLE)
+        self.setStyleSheet(style())
         self._lay_out()
         self.search.textChanged.connect(self.refresh)
         for box in (self.priority, self.grade, self.state, self.order):

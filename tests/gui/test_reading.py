@@ -192,6 +192,44 @@ def test_a_case_with_a_missing_file_is_shown_with_its_findings(qtbot, open_windo
     assert "RESEARCH USE ONLY" in view.findChildren(type(view.header), "banner")[0].text()
 
 
+def test_cases_with_and_without_tof_follow_each_other_and_carry_nothing_over(qtbot, open_window, tmp_path):
+    for name in ("a", "b", "c"):
+        rc.write_result(tmp_path / "w" / name, rc.report(name))
+    (tmp_path / "w" / "b" / "tof.nii.gz").unlink()
+    (tmp_path / "w" / "c" / "cisternogram.nii.gz").unlink()
+    window = open_window(tmp_path / "w")
+    view = window.reading
+    for case, note in (("a", ""), ("b", "no TOF"), ("a", ""), ("c", "TOF only"), ("b", "no TOF")):
+        window.open_case(case)
+        settle(qtbot)
+        assert [pane.note.startswith(note) and bool(pane.note) == bool(note) for pane in view.panes] == [
+            True
+        ] * 3
+        assert all(pixels(pane.qt_viewer).astype(float).std() > 5 for pane in view.panes)
+        if case == "a":
+            view.accept()
+        boxes = view.form.sides.values()
+        down = [b.isChecked() for box in boxes for b in box.buttons.values()]
+        assert any(down) == (case == "a")
+        assert view.form.value() == view.desk.form
+
+
+def test_one_pane_fills_the_place_of_four_and_gives_it_back(qtbot, open_window, tmp_path):
+    window = open_window(rc.write_result(tmp_path / "a"))
+    window.open_case("case-001")
+    view = window.reading
+    settle(qtbot)
+    before = view.panes[0].width()
+    view.act("large")
+    settle(qtbot)
+    assert [pane.isVisible() for pane in (*view.panes, view.third)].count(True) == 1
+    assert max(pane.width() for pane in (*view.panes, view.third) if pane.isVisible()) > 1.8 * before
+    view.act("large")
+    settle(qtbot)
+    assert all(pane.isVisible() for pane in (*view.panes, view.third))
+    assert abs(view.panes[0].width() - before) <= 2
+
+
 def test_nothing_is_left_behind_when_the_window_closes(qtbot, open_window, tmp_path):
     from PySide6.QtWidgets import QApplication
 

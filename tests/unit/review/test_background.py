@@ -61,6 +61,14 @@ def test_a_killed_child_is_started_again(background, answers):
     assert answers.get(timeout=60).ticket == 2
 
 
+def test_what_a_killed_child_took_with_it_is_answered_with_an_error(background, answers):
+    background.use(rc.volumes()[0])
+    background.measure(1, rc.traced(Side.LEFT))
+    background._process.kill()
+    answer = answers.get(timeout=60)
+    assert (answer.ticket, answer.report, answer.error.code) == (1, None, "fault.internal")
+
+
 def test_products_of_a_signature_are_written_though_the_window_closes(background, answers, tmp_path):
     folder = rc.write_result(tmp_path / "a")
     with open_database(CONFIG.review, tmp_path) as database:
