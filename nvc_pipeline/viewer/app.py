@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from napari.qt import get_qapp
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QStackedWidget
 
 from nvc_pipeline.config import Config, load_config
 from nvc_pipeline.errors import NvcError, UsageError
@@ -23,10 +21,9 @@ from nvc_pipeline.review.live import Estimator, estimator
 from nvc_pipeline.review.reading import SignedReading
 from nvc_pipeline.review.records import stored_report
 from nvc_pipeline.review.remeasure import measurer
-from nvc_pipeline.viewer.keys import ACTS, KeysPage
+from nvc_pipeline.viewer.keys import KeysPage, add_key
 from nvc_pipeline.viewer.palette import style
 from nvc_pipeline.viewer.reading_view import ReadingView
-from nvc_pipeline.viewer.tools import LABELS
 from nvc_pipeline.viewer.worklist_view import WorklistView
 
 
@@ -137,27 +134,11 @@ class ReviewWindow(QMainWindow):
         self.database.close()
         super().closeEvent(event)
 
-    def _fly(self, row: int) -> None:
-        self.reading.fly_to(self.reading.side, row)
-
     def _add_keys(self) -> None:
-        view = self.reading
-
-        def key(sequence: str, act: Callable[[], object], owner: QWidget = view) -> None:
-            shortcut = QShortcut(QKeySequence(sequence), owner)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(act)
-
-        for sequence, name, _ in ACTS:
-            key(sequence, partial(view.act, name))
-        for tool, (_, sequence) in LABELS.items():
-            key(sequence, partial(view.take_tool, tool))
-        for number in range(1, 10):
-            key(str(number), partial(self._fly, number - 1))
-        key("Ctrl+F", self.worklist.search.setFocus, self.worklist)
-        key("F5", self.look_for_results, self.worklist)
-        key("F1", lambda: KeysPage(self).show(), self.worklist)
-        key("Down", self.worklist.table.setFocus, self.worklist.search)
+        add_key(self.worklist, "Ctrl+F", self.worklist.search.setFocus)
+        add_key(self.worklist, "F5", self.look_for_results)
+        add_key(self.worklist, "F1", lambda: KeysPage(self).show())
+        add_key(self.worklist.search, "Down", self.worklist.table.setFocus)
 
 
 def make_window(

@@ -56,7 +56,7 @@ class SideBox(QGroupBox):
         self.grade.addItems(["grade?", *[g.value for g in Grade]])
         self.grade.setToolTip("Grade: type its first letter")
         self.offender = Choice()
-        self.offender.addItems(["no offender", *[v.value for v in VesselClass]])
+        self.offender.addItems(["no vessel", *[v.value for v in VesselClass]])
         self.offender.setToolTip("Offending vessel: type its first letter")
         self.unreadable = QCheckBox("unreadable")
         self.reason = QLineEdit()
@@ -87,7 +87,7 @@ class SideBox(QGroupBox):
             button.setChecked(form.decision is decision)
         self._group.setExclusive(True)
         self.grade.setCurrentText(form.grade.value if form.grade else "grade?")
-        self.offender.setCurrentText(form.offender or "no offender")
+        self.offender.setCurrentText(form.offender or "no vessel")
         self.unreadable.setChecked(form.unreadable)
         for line, text in ((self.reason, form.reason), (self.comment, form.comment)):
             if line.text() != text:
@@ -101,7 +101,7 @@ class SideBox(QGroupBox):
             decision=checked[0] if checked else None,
             reason=self.reason.text(),
             grade=None if grade == "grade?" else Grade(grade),
-            offender=None if offender == "no offender" else offender,
+            offender=None if offender == "no vessel" else offender,
             unreadable=self.unreadable.isChecked(),
             comment=self.comment.text(),
         )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
 
 from nvc_pipeline.viewer.tools import LABELS, PROMPTS
+
+if TYPE_CHECKING:
+    from nvc_pipeline.viewer.reading_view import ReadingView
 
 # Key, name of the act, and what it does.
 ACTS: tuple[tuple[str, str, str], ...] = (
@@ -35,6 +43,23 @@ ACTS: tuple[tuple[str, str, str], ...] = (
     ("Ctrl+M", "meshes", "meshes as STL and GLB"),
     ("F1", "keys", "this page"),
 )
+
+
+def add_key(owner: QWidget, sequence: str, act: Callable[[], object]) -> None:
+    """Let a key do something while the keyboard is in ``owner`` or in a part of it."""
+    shortcut = QShortcut(QKeySequence(sequence), owner)
+    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    shortcut.activated.connect(act)
+
+
+def add_keys(view: ReadingView) -> None:
+    """Give a reading view all its keys."""
+    for sequence, name, _ in ACTS:
+        add_key(view, sequence, partial(view.act, name))
+    for tool, (_, sequence) in LABELS.items():
+        add_key(view, sequence, partial(view.take_tool, tool))
+    for row in range(9):
+        add_key(view, str(row + 1), partial(view.fly_to, None, row))
 
 
 class KeysPage(QDialog):

@@ -199,8 +199,11 @@ class SlicePane(QWidget):
         self.crosshair.move_to(space.to_lps(np.clip(space.to_world(lps), low, high)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the overlay on the canvas."""
+        """Keep the overlay on the canvas, and as many millimetres across it."""
         super().resizeEvent(event)
+        before, now = (min(size.width(), size.height()) for size in (event.oldSize(), event.size()))
+        if before > 0 and now > 0:
+            self.model.camera.zoom *= now / before
         self.overlay.setGeometry(self.rect())
         self.overlay.raise_()
 

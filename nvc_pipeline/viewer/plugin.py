@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from nvc_pipeline.config import load_config
 from nvc_pipeline.geometry import LabelVolume, Volume
 from nvc_pipeline.geometry.resample import resample
 from nvc_pipeline.geometry.space import axis_aligned_grid
-from nvc_pipeline.review.database import open_database
-from nvc_pipeline.review.result import load_result, review_images, window
+from nvc_pipeline.review.result import load_result, review_images, vessel_window, window
 from nvc_pipeline.store.nifti import load_nifti
 from nvc_pipeline.viewer import space
 from nvc_pipeline.viewer.palette import colour_of, rgba
@@ -90,11 +88,10 @@ def reading_widget() -> Any:
 
 
 def worklist_widget() -> Any:
-    """Return the worklist of the present folder as a dock widget."""
-    from nvc_pipeline.viewer.worklist_view import WorklistView
+    """Return a dock widget that opens the worklist of a folder."""
+    from nvc_pipeline.viewer.dock import WorklistDock
 
-    database = open_database(load_config().review, Path.cwd())
-    return WorklistView(database, getpass.getuser())
+    return WorklistDock(load_config())
 
 
 def _aligned(volume: Volume) -> Volume:
@@ -108,7 +105,8 @@ def _aligned(volume: Volume) -> Volume:
 def _image(volume: Volume, name: str) -> LayerData:
     keywords = {"name": name, "contrast_limits": window(volume), **space.layer_space(volume)}
     if name == "TOF":
-        keywords |= {"colormap": "inferno", "blending": "additive"}
+        # Laid over the cisternogram: only what outshines tissue.
+        keywords |= {"colormap": "inferno", "blending": "additive", "contrast_limits": vessel_window(volume)}
     return space.layer_data(volume), keywords, "image"
 
 

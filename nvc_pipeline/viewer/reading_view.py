@@ -18,7 +18,7 @@ from nvc_pipeline.review.reading import Decision, ReadingForm
 from nvc_pipeline.viewer import bodies, space
 from nvc_pipeline.viewer.behind import Behind
 from nvc_pipeline.viewer.display import Display
-from nvc_pipeline.viewer.keys import KeysPage
+from nvc_pipeline.viewer.keys import KeysPage, add_keys
 from nvc_pipeline.viewer.layout import PaneGrid, lay_out
 from nvc_pipeline.viewer.nerve_view import NerveStrip, common_span
 from nvc_pipeline.viewer.painting import Brush
@@ -69,6 +69,7 @@ class ReadingView(QWidget):
         self.grid = PaneGrid((*self.panes, self.third))
         self._acts = self._make_acts()
         lay_out(self)
+        add_keys(self)
         self._connect()
 
     def _connect(self) -> None:
@@ -193,8 +194,9 @@ class ReadingView(QWidget):
         if self.toolbox.tool in EDITS:
             self.behind.warm(self.side)
 
-    def fly_to(self, side: Side, row: int) -> None:
-        """Bring a contact to the middle of every pane."""
+    def fly_to(self, side: Side | None, row: int) -> None:
+        """Bring a contact of a side (None: the working one) to the middle of every pane."""
+        side = side or self.side
         if self.desk is None or row >= len(self.desk.contacts(side)):
             return
         if side is not self.side:
@@ -245,8 +247,7 @@ class ReadingView(QWidget):
 
     def show_error(self, error: NvcError) -> None:
         """Say what went wrong and what to do, without a dialog in the way."""
-        remedy = f" {error.remedy[:1].upper()}{error.remedy[1:]}." if error.remedy else ""
-        self.panel.say(f"{error.what}.{remedy}")
+        self.panel.say(error.sentence())
 
     def close_canvases(self) -> None:
         """Let all canvases go, and what works behind them."""

@@ -186,8 +186,11 @@ class ScenePane(QWidget):
         return native.width() / 2 + float(off @ right) * zoom, native.height() / 2 - float(off @ up) * zoom
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the overlay on the canvas."""
+        """Keep the overlay on the canvas, and as many millimetres across it."""
         super().resizeEvent(event)
+        before, now = (min(size.width(), size.height()) for size in (event.oldSize(), event.size()))
+        if before > 0 and now > 0:
+            self.model.camera.zoom *= now / before
         self.overlay.setGeometry(self.rect())
         self.overlay.raise_()
 

@@ -37,6 +37,25 @@ def test_readers_take_what_they_know(tmp_path, name, read):
     assert (plugin.get_reader(str(tmp_path / name)) is not None) is read
 
 
+def test_the_widgets_open_a_result_and_a_worklist(qtbot, tmp_path):
+    rc.write_result(tmp_path / "w" / "a")
+    reading, worklist = plugin.reading_widget(), plugin.worklist_widget()
+    qtbot.addWidget(reading)
+    qtbot.addWidget(worklist)
+    reading.show()
+    reading.open_folder(tmp_path / "w" / "a")
+    assert reading.view.desk.case_id == "case-001"
+    assert not (tmp_path / "w" / "nvc_review.sqlite").exists()
+    reading.open_folder(tmp_path / "none")
+    assert "case.json" in reading.view.change.text()
+    worklist.open_folder(tmp_path / "none")
+    assert "does not exist" in worklist.said.text()
+    worklist.open_folder(tmp_path / "w")
+    assert [row.case_id for row in worklist.window_.worklist.model.rows] == ["case-001"]
+    worklist.window_.close()
+    reading.view.close_canvases()
+
+
 def test_a_dicom_folder_is_not_mistaken_for_a_result(tmp_path):
     folder = rc.write_result(tmp_path / "a", images=False)
     assert plugin.get_dicom_reader(str(folder)) is None

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from nvc_pipeline.domain.anatomy import Side
+from nvc_pipeline.domain.anatomy import Landmark, Side
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.review import audit, records
 from nvc_pipeline.review.reading import Decision
@@ -49,6 +49,20 @@ def test_a_corrected_case_is_written_with_labels_names_and_landmarks(imported, t
     assert np.allclose(points["left"]["root_detachment_point"], rc.nerve_line(Side.LEFT)[0])
     assert "case-001" not in done.written[0]
     assert audit.entries(imported)[-1].action == "training.exported"
+
+
+def test_fine_tuning_reads_what_was_written(imported, tmp_path):
+    from nvc_pipeline.segment.site import read_case, site_cases
+
+    sign_edited(imported)
+    export_training(imported, tmp_path / "out", actor="ada")
+    (folder,) = site_cases(tmp_path / "out")
+    case = read_case(folder)
+    assert case.tof is not None
+    assert set(case.labels.names.values()) >= {"facial_nerve_left", "facial_nerve_right"}
+    for side in Side:
+        point = case.landmarks[side][Landmark.ROOT_DETACHMENT_POINT].xyz[0]
+        assert np.allclose(point, rc.nerve_line(side)[0])
 
 
 def test_an_unchanged_case_is_left_out_unless_asked_for(imported, tmp_path):
