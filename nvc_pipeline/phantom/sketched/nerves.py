@@ -21,6 +21,7 @@ from nvc_pipeline.phantom.sketched.curves import (
 )
 from nvc_pipeline.phantom.sketched.dice import Dice, wobble
 from nvc_pipeline.phantom.sketched.loops import walk
+from nvc_pipeline.phantom.sketched.relax import spread
 from nvc_pipeline.phantom.sketched.stem import Stem
 from nvc_pipeline.phantom.sketched.style import Style
 from nvc_pipeline.phantom.sketched.tube import STEP_MM, Tube
@@ -204,6 +205,18 @@ def _off_the_stem(stem: Stem, course: FloatArray, lift: float, radius: float) ->
     smooth = course.copy()
     smooth[1:-1] = 0.25 * course[:-2] + 0.5 * course[1:-1] + 0.25 * course[2:]
     return smooth
+
+
+def keep_out(facial: Facial, stem: Stem) -> None:
+    """Push the free nerve out of the brainstem wherever it turns back into it, its first point kept."""
+    for _ in range(20):
+        s = facial.s
+        short = np.clip(np.minimum(0.15 * s, 0.3) - stem.surface.value(facial.free), 0, 0.3)
+        short[s < 0.2] = 0
+        if short.max() < 0.005:
+            break
+        push = spread(short[:, None] * stem.surface.slope(facial.free), 8)
+        facial.free = facial.free + np.clip(s / 0.3, 0, 1)[:, None] * push
 
 
 def draw_vestibulocochlear(dice: Dice, stem: Stem, facials: dict[Side, Facial], style: Style) -> list[Tube]:

@@ -20,6 +20,7 @@ from nvc_pipeline.phantom.sketched.nerves import (
     draw_facials,
     draw_other_nerves,
     draw_vestibulocochlear,
+    keep_out,
 )
 from nvc_pipeline.phantom.sketched.relax import press, spread
 from nvc_pipeline.phantom.sketched.stem import Stem, draw_stem
@@ -121,6 +122,8 @@ def _deform(dice: Dice, yard: Yard, anchors: dict[str, tuple[Anchor, ...]]) -> N
                 elif place.meeting.side not in flat:
                     flat.add(place.meeting.side)
                     flatten(facial, tube, place.meeting, dice)
+    for facial in yard.facials.values():
+        keep_out(facial, yard.stem)
 
 
 def _settle(dice: Dice, yard: Yard, tree: Arterial) -> None:

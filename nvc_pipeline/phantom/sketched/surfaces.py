@@ -8,11 +8,12 @@ from nvc_pipeline.geometry import Affine, FloatArray
 from nvc_pipeline.phantom.sketched.curves import arc_length, tangents
 from nvc_pipeline.phantom.sketched.loops import Float32, jit, slope, value
 from nvc_pipeline.phantom.sketched.nerves import Facial
+from nvc_pipeline.phantom.sketched.relief import surface_near
 from nvc_pipeline.phantom.sketched.stem import Stem
 from nvc_pipeline.phantom.sketched.tube import Tube
 from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth
 
-CORRIDOR_MM, ACROSS_MM = 1.5, 0.1
+CORRIDOR_MM = 1.5
 ANGLES = 40
 _NEAR_MM = 3.6
 
@@ -32,20 +33,12 @@ def _height(stem: Float32, geo: FloatArray, walls: FloatArray, x: float, y: floa
 
 
 @jit
-def _skyline(
-    stem: Float32,
-    geo: FloatArray,
-    walls: FloatArray,
-    line: FloatArray,
-    aside: FloatArray,
-    widths: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Look down on the surface along its normal beside each point of a line; ``out`` (N, W, 3).
+def _skyline(stem: Float32, geo: FloatArray, walls: FloatArray, line: FloatArray, out: FloatArray) -> None:
+    """Look down on the surface along its normal at each point of a line; ``out`` (N, 3).
 
     NaN where no surface lies between 1.6 mm above and 3 mm below.
     """
-    g, p = np.empty(3), np.empty(3)
+    g = np.empty(3)
     close = np.empty(walls.shape)
     for n in range(len(line)):
         count = 0
@@ -55,29 +48,27 @@ def _skyline(
             if dx * dx + dy * dy + dz * dz < reach * reach:
                 close[count] = walls[m]
                 count += 1
-        for w in range(len(widths)):
-            for q in range(3):
-                p[q] = line[n, q] + widths[w] * aside[n, q]
-            slope(stem, geo, p[0], p[1], p[2], g)
-            t, before, h = 1.6, 1.6, 1.0
-            while t > -3.0:
-                h = _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2])
-                if h <= 0:
-                    break
-                before = t
-                t -= max(0.7 * h, 0.02)
-            if h > 0 or t == 1.6:
-                out[n, w] = np.nan
-                continue
-            low, high = t, before
-            for _ in range(24):
-                t = 0.5 * (low + high)
-                if _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2]) <= 0:
-                    low = t
-                else:
-                    high = t
-            for q in range(3):
-                out[n, w, q] = p[q] + low * g[q]
+        p = line[n]
+        slope(stem, geo, p[0], p[1], p[2], g)
+        t, before, h = 1.6, 1.6, 1.0
+        while t > -3.0:
+            h = _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2])
+            if h <= 0:
+                break
+            before = t
+            t -= max(0.7 * h, 0.02)
+        if h > 0 or t == 1.6:
+            out[n] = np.nan
+            continue
+        low, high = t, before
+        for _ in range(24):
+            t = 0.5 * (low + high)
+            if _height(stem, geo, close[:count], p[0] + t * g[0], p[1] + t * g[1], p[2] + t * g[2]) <= 0:
+                low = t
+            else:
+                high = t
+        for q in range(3):
+            out[n, q] = p[q] + low * g[q]
 
 
 def walls_near(vessels: list[Tube], points: FloatArray) -> FloatArray:
@@ -88,23 +79,6 @@ def walls_near(vessels: list[Tube], points: FloatArray) -> FloatArray:
         inside = np.all((tube.points > low) & (tube.points < high), axis=1)
         rows.append(np.column_stack([tube.points, tube.radius])[inside])
     return np.ascontiguousarray(np.concatenate(rows))
-
-
-def surface_beside(
-    stem: Stem, facial: Facial, walls: FloatArray, half_width: float, step: float = ACROSS_MM
-) -> tuple[FloatArray, FloatArray]:
-    """Return samples (K, 3) of the pontine surface beside the attached segment and their arc lengths."""
-    line = facial.attached
-    t = tangents(line)
-    aside = np.cross(t, stem.surface.slope(line))
-    aside /= np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-9)
-    widths = np.arange(-half_width, half_width + step / 2, step)
-    out = np.empty((len(line), len(widths), 3))
-    _skyline(stem.surface.array, stem.surface.geo, walls, line, aside, widths, out)
-    s = arc_length(line)
-    s = np.repeat((s - s[-1])[:, None], len(widths), axis=1)
-    seen = np.isfinite(out[..., 0])
-    return out[seen], s[seen]
 
 
 def skin(facial: Facial, angles: int = ANGLES) -> tuple[FloatArray, FloatArray]:
@@ -125,26 +99,25 @@ def nerve_surface(
     Between -1 and 0 the nerve's skin is what can be seen of it: the surface over its axis. Skin inside the
     brainstem is left out.
     """
-    walls = walls_near(vessels, facial.attached)
-    corridor, along = surface_beside(stem, facial, walls, CORRIDOR_MM)
-    over, over_s = surface_beside(stem, facial, walls, float(facial.major[0]))
+    line = attached_path(stem, facial, vessels)
+    on_stem, away, index = surface_near(stem, line, walls_near(vessels, facial.attached), CORRIDOR_MM)
+    s = arc_length(facial.attached)
+    along = (s - s[-1])[index]
+    far = along <= -1.0
+    last = ~far & (away <= float(facial.major[0]))
     tube, tube_s = skin(facial)
     close = tube_s < 4.0
     shown = np.ones(len(tube), dtype=bool)
     shown[close] = stem.surface.value(tube[close]) > -0.02
-    far = along <= -1.0
-    last = over_s > -1.0
-    points = np.concatenate([over[last], tube[shown]])
-    return (corridor[far], along[far]), (points, np.concatenate([over_s[last], tube_s[shown]]))
+    points = np.concatenate([on_stem[last], tube[shown]])
+    return (on_stem[far], along[far]), (points, np.concatenate([along[last], tube_s[shown]]))
 
 
 def attached_path(stem: Stem, facial: Facial, vessels: list[Tube]) -> FloatArray:
     """Return the attached segment (N, 3) on the final surface, along the beds of vessels."""
     walls = walls_near(vessels, facial.attached)
-    middle = np.empty((len(facial.attached), 1, 3))
-    aside = np.zeros_like(facial.attached)
-    _skyline(stem.surface.array, stem.surface.geo, walls, facial.attached, aside, np.zeros(1), middle)
-    path = middle[:, 0]
+    path = np.empty_like(facial.attached)
+    _skyline(stem.surface.array, stem.surface.geo, walls, np.ascontiguousarray(facial.attached), path)
     lost = np.isnan(path[:, 0])
     path[lost] = [stem.surface.settle(p) for p in facial.attached[lost]] if lost.any() else path[lost]
     path[-1] = facial.free[0]

@@ -146,7 +146,7 @@ class Yard:
     def yield_nerve(self, tube: Tube, give: float = 0.05) -> None:
         """Let another nerve give way to nerve VII and the vessels, its ends held."""
         s = arc_length(tube.points)
-        freedom = np.clip(np.minimum(s - 2.0, s[-1] - s) / 3.0, 0, 1)
+        freedom = np.clip(np.minimum(s - 1.4, s[-1] - s) / 2.0, 0, 1)
         rows = [beads_of(self.vessels)]
         for facial in self.facials.values():
             rows.append(np.column_stack([facial.free, facial.major, np.full(len(facial.free), -1.0)])[::4])
@@ -154,7 +154,7 @@ class Yard:
         beads[:, 3] += give
         points = np.ascontiguousarray(tube.points)
         none, out = np.zeros(len(points)), np.zeros_like(points)
-        lift = np.where(s < 4.0, -50.0, -0.3)
+        lift = np.where(s < 1.8, -50.0, -0.3)
         for _ in range(24):
             worst = push(points, tube.radius, freedom, lift, self.grids(), none, beads, -9.0, none > 1, out)
             if worst < 0.02:
