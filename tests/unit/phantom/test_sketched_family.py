@@ -17,8 +17,8 @@ from nvc_pipeline.geometry import Affine, Points
 from nvc_pipeline.phantom.case import FAMILIES, CaseOptions, Randomise, make_case
 from nvc_pipeline.phantom.sketched.dice import dice_for
 from nvc_pipeline.phantom.sketched.scene import draw_scene
-from nvc_pipeline.phantom.sketched.surfaces import side_geometry
 from nvc_pipeline.phantom.sketched.style import draw_style
+from nvc_pipeline.phantom.sketched.surfaces import side_geometry
 from nvc_pipeline.phantom.study import write_study
 from nvc_pipeline.phantom.truth import side_truth
 
