@@ -98,6 +98,9 @@ def fit(
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     checkpoint = _Checkpoint(out, task.name, f"{task.name}/{seed}/{plan.model_dump_json()}")
     first = checkpoint.restore(network, average, optimiser) if resume else 0
+    half = plan.bfloat16 and bfloat16_is_fast()
+    if plan.bfloat16 and not half and log is not None:
+        log(f"{task.name}: this processor computes no bfloat16, 32 bits are used")
     curve = _Curve(out / f"{task.name}.curve.jsonl", first)
     network.train()
     begun, step = time.monotonic(), first
@@ -105,7 +108,7 @@ def fit(
         progress = _progress(step, plan, time.monotonic() - begun)
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * _schedule(step, progress, plan)
-        loss = _step(network, optimiser, task, batch, progress, bfloat16=plan.bfloat16)
+        loss = _step(network, optimiser, task, batch, progress, bfloat16=half)
         _follow(average, network, min(plan.ema_decay, (1 + step) / (10 + step)))
         curve.add(step, loss)
         done = step + 1
@@ -119,6 +122,15 @@ def fit(
             break
     curve.flush()
     return average
+
+
+def bfloat16_is_fast() -> bool:
+    """Tell whether the processor has instructions for bfloat16.
+
+    Without them it is emulated: 9.7 s a step of the fine network, 1.05 s with 32 bits (one core, AVX2).
+    """
+    known = torch.cpu.get_capabilities()
+    return any(bool(known.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16"))
 
 
 def _step(
