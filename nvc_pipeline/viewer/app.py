@@ -136,6 +136,7 @@ class ReviewWindow(QMainWindow):
 
     def _add_keys(self) -> None:
         add_key(self.worklist, "Ctrl+F", self.worklist.search.setFocus)
+        add_key(self.worklist, "Ctrl+L", self.worklist.show_all)
         add_key(self.worklist, "F5", self.look_for_results)
         add_key(self.worklist, "F1", lambda: KeysPage(self).show())
         add_key(self.worklist.search, "Down", self.worklist.table.setFocus)
