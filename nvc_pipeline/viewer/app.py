@@ -115,7 +115,7 @@ class ReviewWindow(QMainWindow):
 
     def tell_refused(self, errors: Sequence[NvcError]) -> None:
         """Name results that were not imported: the first in the line below, all where the mouse rests."""
-        more = f" Rest the mouse here for the other {len(errors) - 1}." if len(errors) > 1 else ""
+        more = " Point here to read all." if len(errors) > 1 else ""
         several = "s" * (len(errors) > 1)
         self.statusBar().showMessage(
             f"{len(errors)} result{several} not imported. {errors[0].sentence()}{more}"

@@ -147,7 +147,11 @@ class WorklistModel(QAbstractTableModel):
 
     def _picture(self, case_id: str) -> QPixmap | None:
         if case_id not in self._pictures:
-            data = thumbnail(self._database, case_id)
+            try:
+                data = thumbnail(self._database, case_id)
+            except NvcError:
+                # Qt asks while it paints, where nothing can be told: the list itself tells it.
+                return None
             pixmap = QPixmap()
             self._pictures[case_id] = pixmap if data and pixmap.loadFromData(data) else None
         return self._pictures[case_id]

@@ -99,4 +99,5 @@ def test_side_grade_vessel_and_state_filter_and_show_all_takes_them_back(qtbot, 
     qtbot.mouseClick(view.all, Qt.MouseButton.LeftButton)
     assert view.table.isVisible()
     assert not view.all.isEnabled()
+    view.close()
     database.close()
