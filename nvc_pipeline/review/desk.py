@@ -6,6 +6,7 @@ changed. Every act is on disk when the method returns.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -308,7 +309,9 @@ class CaseDesk:
             field = snap.bright_tubes(tof, points, self.config.review, clicks=points)
             seen = bool(np.median(field.sample(points)) > 0.5)
             if seen:
-                tube = snap.snap_vessel(tof, points, self.config.review, settings, bright=True)
+                # Bright at the click, but too faint to be followed: the cisternogram may show it.
+                with contextlib.suppress(UsageError):
+                    tube = snap.snap_vessel(tof, points, self.config.review, settings, bright=True)
         if tube is None:
             cisternogram = self._cisternogram()
             tube = snap.snap_vessel(cisternogram, points, self.config.review, settings, bright=False)

@@ -26,6 +26,8 @@ from nvc_pipeline.trace.vessels import trace_vessels
 
 # Widths of the two Gaussians that tell a thin dark tube from a broad dark region, mm.
 _FINE_MM, _BROAD_MM = 0.15, 1.6
+# How far from a vessel a click may lie and still mean it, mm.
+_HAND_MM = 1.0
 # A vessel on TOF stands out of its surroundings by at least this many robust standard deviations.
 _BRIGHT_SIGMAS = 4.0
 _MAD_TO_SD = 1.4826
@@ -257,8 +259,15 @@ def _both_ways(image: Volume, click: FloatArray, config: ReviewConfig, *, bright
     fill = _tubes(image, corners, click[None], config, bright=bright)
     mask = np.asarray(fill.array) > 0.5
     parts, _ = label(mask, structure=np.ones((3, 3, 3)))
-    centre = fill.nearest_index(click)
-    wanted = parts[centre]
+    wanted = parts[fill.nearest_index(click)]
+    inside = np.argwhere(mask)
+    if not wanted and len(inside):
+        # A hand is a voxel or two off: the nearest part of a vessel is meant.
+        apart = np.linalg.norm(fill.affine.apply(inside) - click, axis=1)
+        nearest = int(np.argmin(apart))
+        if apart[nearest] <= _HAND_MM:
+            wanted = parts[tuple(inside[nearest])]
+            click = fill.affine.apply(inside[nearest])
     voxels = fill.affine.apply(np.argwhere(parts == wanted)) if wanted else np.empty((0, 3))
     voxels = voxels[np.linalg.norm(voxels - click, axis=1) <= reach] if len(voxels) else voxels
     if len(voxels) < 5:

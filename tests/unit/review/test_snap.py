@@ -75,6 +75,14 @@ def test_one_click_follows_a_vessel_both_ways(images):
     assert np.linalg.norm(tube.xyz[-1] - tube.xyz[0]) > 10
 
 
+def test_a_click_a_little_beside_the_vessel_means_it(images):
+    line = rc.vessel_line(Side.RIGHT, 0.1)
+    # 0.4 mm outside the wall of a vessel of 0.65 mm, away from the nerve.
+    click = line[90:91] - [0.0, 0.0, 1.05]
+    tube = snap.snap_vessel(images[1], click, CONFIG.review, CONFIG.trace.vessels, bright=True)
+    assert np.median(off_line(tube.xyz, line)) < 0.2
+
+
 def test_a_click_on_nothing_is_named(images):
     nothing = np.add([rc.CENTRE], (27.0, 15.0, -14.0))
     with pytest.raises(UsageError) as caught:
