@@ -13,7 +13,8 @@ def thousand(database: Database, count: int) -> None:
     with database.transaction():
         for number in range(len(known), count):
             database.query(
-                f"INSERT INTO cases (case_id, score, {rest}) SELECT ?, ?, {rest} FROM cases WHERE case_id = ?",
+                f"INSERT INTO cases (case_id, score, {rest}) "
+                f"SELECT ?, ?, {rest} FROM cases WHERE case_id = ?",
                 f"copy-{number:05d}",
                 float(number % 97),
                 known[number % len(known)],

@@ -183,6 +183,8 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000)
     given = parser.parse_args()
     config, clock = load_config(), Clock()
+    # Held here: Qt ends with its application.
+    application = get_qapp()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "results"
         leave = shutil.ignore_patterns("nvc_review*", "review")
@@ -204,6 +206,7 @@ def main() -> None:
         read_by_keys(clock, window, cases[-1])
         many_cases(clock, window, given.cases)
         window.close()
+        application.processEvents()
     given.out.write_text(json.dumps({"load": os.getloadavg(), "rows": clock.rows}, indent=1) + "\n")
 
 

@@ -22,6 +22,7 @@ class ReviewConfig(Section):
     snap_margin_mm: float = Field(gt=0)
     snap_step_mm: float = Field(gt=0)
     snap_floor: float = Field(gt=0, lt=1)
+    snap_section_mm: float = Field(gt=0)
     vessel_reach_mm: float = Field(gt=0)
     bootstrap_samples: int = Field(ge=100)
     seed: int

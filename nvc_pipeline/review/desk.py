@@ -6,6 +6,7 @@ changed. Every act is on disk when the method returns.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nvc_pipeline.config import Config
-from nvc_pipeline.domain.anatomy import Landmark, Side, VesselClass
+from nvc_pipeline.domain.anatomy import Landmark, Side, Structure, VesselClass
 from nvc_pipeline.domain.case import Contact, SideReport
-from nvc_pipeline.domain.traced import TracedSide
+from nvc_pipeline.domain.traced import FacialNerve, TracedSide
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import FloatArray, Points, Volume
 from nvc_pipeline.review import corrections, records, snap
@@ -33,6 +34,9 @@ from nvc_pipeline.review.result import (
 )
 from nvc_pipeline.review.strokes import Painting, Stroke, painted
 
+# How much of the nerve's path a moved point takes along, mm: about the length of its free course
+# over which a reader sees where it runs. [P]
+_HOLD_MM = 3.0
 _MOVED = {Landmark.ROOT_DETACHMENT_POINT: "detachment point", Landmark.PORUS: "porus"}
 SideMeasurer = Callable[[TracedSide, Volume], SideReport]
 
@@ -196,7 +200,11 @@ class CaseDesk:
         return self.images.names.get(int(self._base_labels[tuple(index)]), "").replace("_", " ")
 
     def home(self, side: Side) -> FloatArray:
-        """Return where to look first: the heaviest contact, else the detachment point, else the middle."""
+        """Return where to look first: the heaviest contact, else the detachment point.
+
+        On a side without a nerve: the mirrored place of the other side's detachment point, where
+        the reader will look for it; else the middle of the image.
+        """
         contacts = self.contacts(side)
         if contacts:
             return np.asarray(contacts[0].nearest_on_nerve_lps_mm)
@@ -204,7 +212,19 @@ class CaseDesk:
         if nerve is not None:
             return np.asarray(nerve.detachment.point.xyz[0])
         reference = self.images.reference
-        return reference.affine.apply((np.asarray(reference.shape) - 1) / 2)
+        middle = reference.affine.apply((np.asarray(reference.shape) - 1) / 2)
+        other = self.traced(side.other).nerve
+        if other is None:
+            return middle
+        there = np.array(other.detachment.point.xyz[0])
+        there[0] = 2 * self._midline_x(float(middle[0])) - there[0]
+        return there
+
+    def _midline_x(self, otherwise: float) -> float:
+        """Return LPS x of the middle of the labelled brainstem, mm."""
+        index = next((i for i, name in self.images.names.items() if name == Structure.BRAINSTEM.value), None)
+        found = np.argwhere(self._base_labels == index) if index is not None else np.empty((0, 3))
+        return float(self.images.labels.affine.apply(found.mean(axis=0))[0]) if len(found) else otherwise
 
     def _require_editable(self) -> None:
         if not self.editable:
@@ -245,22 +265,38 @@ class CaseDesk:
                 "There is no nerve on this side to move a point of",
                 remedy="trace it first: three clicks from the detachment point to the porus",
             )
-        line = nerve.free.points.xyz
-        start, end = line[0], line[-1]
+        line, at = nerve.free.points.xyz, np.asarray(point, float)
         if landmark is Landmark.ROOT_DETACHMENT_POINT:
-            start = np.asarray(point, float)
+            hold = _held(line, at)
+            clicks, part = [at, line[hold]], (0, hold)
         else:
-            end = np.asarray(point, float)
-        middle = line[_between(line, start, end)]
-        return self.trace_nerve(side, [start, *middle, end], f"{_MOVED[landmark]} moved")
+            hold = len(line) - 1 - _held(line[::-1], at)
+            clicks, part = [line[hold], at], (hold, len(line) - 1)
+        return self._redraw(side, nerve, clicks, part, f"{_MOVED[landmark]} moved")
 
     def move_path(self, side: Side, point: FloatArray) -> Change:
         """Draw the nerve's path through a point between its ends."""
         nerve = self.traced(side).nerve
         if nerve is None:
             return self.trace_nerve(side, [point])
-        line = nerve.free.points.xyz
-        return self.trace_nerve(side, [line[0], np.asarray(point, float), line[-1]], "path moved")
+        line, at = nerve.free.points.xyz, np.asarray(point, float)
+        nearest = int(np.argmin(np.linalg.norm(line - at, axis=1)))
+        first = nearest - _held(line[nearest::-1], at)
+        last = nearest + _held(line[nearest:], at)
+        return self._redraw(side, nerve, [line[first], at, line[last]], (first, last), "path moved")
+
+    def _redraw(
+        self, side: Side, nerve: FacialNerve, clicks: list[FloatArray], part: tuple[int, int], action: str
+    ) -> Change:
+        """Trace the nerve anew between two of its points; what the reader did not touch stays."""
+        settings = self.config.trace.nerve
+        piece = snap.snap_nerve(self._cisternogram(), np.asarray(clicks, float), self.config.review, settings)
+        before = snap.Tube(nerve.free.points.xyz, nerve.free.radius_mm, nerve.centreline_sd_mm)
+        tube = snap.spliced(before, *part, piece, settings.step_mm)
+        traced = corrections.with_nerve_path(
+            self.traced(side), side, tube, detachment=tube.xyz[0], porus=tube.xyz[-1]
+        )
+        return self._apply(Edit(action, side, traced))
 
     def add_vessel(self, side: Side, clicks: Sequence[FloatArray], name: VesselClass) -> Change:
         """Trace a vessel through one or more clicks, on the TOF where it is bright there."""
@@ -273,7 +309,9 @@ class CaseDesk:
             field = snap.bright_tubes(tof, points, self.config.review, clicks=points)
             seen = bool(np.median(field.sample(points)) > 0.5)
             if seen:
-                tube = snap.snap_vessel(tof, points, self.config.review, settings, bright=True)
+                # Bright at the click, but too faint to be followed: the cisternogram may show it.
+                with contextlib.suppress(UsageError):
+                    tube = snap.snap_vessel(tof, points, self.config.review, settings, bright=True)
         if tube is None:
             cisternogram = self._cisternogram()
             tube = snap.snap_vessel(cisternogram, points, self.config.review, settings, bright=False)
@@ -378,11 +416,12 @@ class CaseDesk:
         return self.result.cisternogram
 
 
-def _between(line: FloatArray, start: FloatArray, end: FloatArray) -> list[int]:
-    """Return up to two points of the old line that lie well between the new ends."""
-    far = (np.linalg.norm(line - start, axis=1) > 2.5) & (np.linalg.norm(line - end, axis=1) > 2.5)
-    ahead = ((line - start) @ (end - start) > 0) & ((line - end) @ (start - end) > 0)
-    kept = np.flatnonzero(far & ahead)
-    if len(kept) < 3:
-        return []
-    return [int(kept[len(kept) // 3]), int(kept[2 * len(kept) // 3])]
+def _held(line: FloatArray, new_start: FloatArray) -> int:
+    """Return the first point of a line that stays where it is when the line's start moves.
+
+    It lies ``_HOLD_MM`` and more ahead of the new start, so that a short way is traced anew; the
+    last point where there is none.
+    """
+    nearest = int(np.argmin(np.linalg.norm(line - new_start, axis=1)))
+    far = np.flatnonzero(np.linalg.norm(line[nearest:] - new_start, axis=1) >= _HOLD_MM)
+    return nearest + int(far[0]) if len(far) else len(line) - 1

@@ -7,7 +7,7 @@ written at every change. Each act leaves an entry in the audit trail.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,14 @@ def report_sha256(report: CaseReport) -> str:
 
 def leading_side(report: CaseReport) -> Side:
     """Return the side that the worklist shows: the higher priority, then the higher score."""
+    return first_side(report.sides.of)
+
+
+def first_side(numbers: Callable[[Side], SideReport]) -> Side:
+    """Return the side to read first, by each side's numbers."""
 
     def key(side: Side) -> tuple[int, float, int]:
-        entry = report.sides.of(side)
+        entry = numbers(side)
         return (_PRIORITY_ORDER.index(entry.priority), -(entry.score or 0.0), side is Side.RIGHT)
 
     return min(Side, key=key)

@@ -221,7 +221,7 @@ def review_images(result: Result, config: ReviewConfig) -> ReviewImages:
             "review.no_images",
             "The case has no image that can be opened",
             where=result.report.case_id,
-            remedy="run the study again; the report and the findings are shown",
+            remedy="read its report.html; put its images back or run the study again to see them here",
         )
     corners = base.corners_lps().xyz
     low, high = corners.min(axis=0), corners.max(axis=0)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, label
+from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.review import ReviewConfig
 from nvc_pipeline.config.trace import NerveTraceConfig, TraceConfig, VesselTraceConfig
@@ -25,6 +26,8 @@ from nvc_pipeline.trace.vessels import trace_vessels
 
 # Widths of the two Gaussians that tell a thin dark tube from a broad dark region, mm.
 _FINE_MM, _BROAD_MM = 0.15, 1.6
+# How far from a vessel a click may lie and still mean it, mm.
+_HAND_MM = 1.0
 # A vessel on TOF stands out of its surroundings by at least this many robust standard deviations.
 _BRIGHT_SIGMAS = 4.0
 _MAD_TO_SD = 1.4826
@@ -68,7 +71,38 @@ def snap_nerve(
         min_radius_mm=trace.min_radius_mm,
         max_radius_mm=trace.max_radius_mm,
     )
-    return _refined(fill, rough, trace.expected_radius_mm, settings, trace.centreline_sd_floor_mm)
+    own = _about(fill, rough, config.snap_section_mm)
+    return _refined(own, rough, trace.expected_radius_mm, settings, trace.centreline_sd_floor_mm)
+
+
+def _about(fill: Field, line: FloatArray, reach_mm: float) -> Field:
+    """Return a field that is empty further than ``reach_mm`` from a line.
+
+    VIII runs beside VII and is as dark and thicker: without this the sections' centres move over to it.
+    """
+    shape = fill.array.shape
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    apart, _ = cKDTree(line).query(fill.affine.apply(grid), distance_upper_bound=reach_mm)
+    return fill.with_array(np.where(np.isfinite(apart).reshape(shape), fill.array, 0.0))
+
+
+def spliced(before: Tube, start: int, stop: int, piece: Tube, step_mm: float) -> Tube:
+    """Return a tube whose points ``start`` to ``stop`` are replaced by a piece; the rest stays as it was.
+
+    Parameters
+    ----------
+    start, stop:
+        Indices of points that the piece begins and ends on; 0 and the last one where it
+        brings its own end.
+    """
+    head, tail = slice(0, start), slice(stop + 1, None)
+    xyz = np.concatenate([before.xyz[head], piece.xyz, before.xyz[tail]])
+    radius = np.concatenate([before.radius_mm[head], piece.radius_mm, before.radius_mm[tail]])
+    s = arc_length(xyz)
+    kept = np.concatenate([[True], np.diff(s) > 1e-6])
+    line = resample_curve(xyz[kept], step_mm)
+    at = np.linspace(0.0, s[-1], len(line))
+    return Tube(line, np.interp(at, s[kept], radius[kept]), max(before.sd_mm, piece.sd_mm))
 
 
 def snap_vessel(
@@ -225,8 +259,15 @@ def _both_ways(image: Volume, click: FloatArray, config: ReviewConfig, *, bright
     fill = _tubes(image, corners, click[None], config, bright=bright)
     mask = np.asarray(fill.array) > 0.5
     parts, _ = label(mask, structure=np.ones((3, 3, 3)))
-    centre = fill.nearest_index(click)
-    wanted = parts[centre]
+    wanted = parts[fill.nearest_index(click)]
+    inside = np.argwhere(mask)
+    if not wanted and len(inside):
+        # A hand is a voxel or two off: the nearest part of a vessel is meant.
+        apart = np.linalg.norm(fill.affine.apply(inside) - click, axis=1)
+        nearest = int(np.argmin(apart))
+        if apart[nearest] <= _HAND_MM:
+            wanted = parts[tuple(inside[nearest])]
+            click = fill.affine.apply(inside[nearest])
     voxels = fill.affine.apply(np.argwhere(parts == wanted)) if wanted else np.empty((0, 3))
     voxels = voxels[np.linalg.norm(voxels - click, axis=1) <= reach] if len(voxels) else voxels
     if len(voxels) < 5:

@@ -56,13 +56,18 @@ class WorklistRow:
 
 @dataclass(frozen=True)
 class WorklistFilter:
-    """What to show; empty sets mean all. Words of ``text`` must all be found."""
+    """What to show; empty sets mean all. Words of ``text`` must all be found.
+
+    ``sides``, ``grades`` and ``vessels`` ask for what the line shows: the leading side, its grade
+    ("" where it was not measured) and its offender.
+    """
 
     text: str = ""
     priorities: frozenset[str] = field(default=frozenset())
     grades: frozenset[str] = field(default=frozenset())
     states: frozenset[CaseState] = field(default=frozenset())
-    side: str = ""
+    sides: frozenset[str] = field(default=frozenset())
+    vessels: frozenset[str] = field(default=frozenset())
     flagged_only: bool = False
     order: Order = "priority"
 
@@ -88,13 +93,15 @@ def _clauses(filter_: WorklistFilter) -> tuple[list[str], list[object]]:
         escaped = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         clauses.append("c.search_text LIKE ? ESCAPE '!'")
         values.append(f"%{escaped}%")
-    for column, wanted in (("priority", filter_.priorities), ("grade", filter_.grades)):
+    for column, wanted in (
+        ("priority", filter_.priorities),
+        ("grade", filter_.grades),
+        ("side", filter_.sides),
+        ("offender", filter_.vessels),
+    ):
         if wanted:
             clauses.append(f"c.{column} IN ({', '.join('?' * len(wanted))})")
             values += sorted(wanted)
-    if filter_.side:
-        clauses.append("c.side = ?")
-        values.append(filter_.side)
     if filter_.flagged_only:
         clauses.append("c.flagged = 1")
     return clauses, values

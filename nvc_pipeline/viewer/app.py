@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari.qt import get_qapp
@@ -110,8 +111,16 @@ class ReviewWindow(QMainWindow):
     def _imported(self, progress: Imported) -> None:
         self.worklist.show_arriving(progress)
         if progress.refused and progress.done:
-            first = progress.refused[0].sentence()
-            self.statusBar().showMessage(f"{len(progress.refused)} results not imported. {first}")
+            self.tell_refused(progress.refused)
+
+    def tell_refused(self, errors: Sequence[NvcError]) -> None:
+        """Name results that were not imported: the first in the line below, all where the mouse rests."""
+        more = " Point here to read all." if len(errors) > 1 else ""
+        several = "s" * (len(errors) > 1)
+        self.statusBar().showMessage(
+            f"{len(errors)} result{several} not imported. {errors[0].sentence()}{more}"
+        )
+        self.statusBar().setToolTip("\n".join(error.sentence() for error in errors))
 
     def go(self, where: str) -> None:
         """Go to the worklist, or to the next or previous case of it."""
@@ -136,6 +145,7 @@ class ReviewWindow(QMainWindow):
 
     def _add_keys(self) -> None:
         add_key(self.worklist, "Ctrl+F", self.worklist.search.setFocus)
+        add_key(self.worklist, "Ctrl+L", self.worklist.show_all)
         add_key(self.worklist, "F5", self.look_for_results)
         add_key(self.worklist, "F1", lambda: KeysPage(self).show())
         add_key(self.worklist.search, "Down", self.worklist.table.setFocus)
@@ -176,7 +186,7 @@ def make_window(
     )
     refused = [o.error for o in outcomes if o.error is not None]
     if refused:
-        window.statusBar().showMessage(f"{len(refused)} results not imported. {refused[0].sentence()}")
+        window.tell_refused(refused)
     return window
 
 

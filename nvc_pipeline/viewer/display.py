@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QObject
 
 from nvc_pipeline.review.desk import CaseDesk
+from nvc_pipeline.review.result import vessel_window, window
 from nvc_pipeline.viewer import bodies
 from nvc_pipeline.viewer.panes import SlicePane
 from nvc_pipeline.viewer.toolbar import WINDOWS, Toolbar
 
 _BLENDS = {0: 50, 50: 100, 100: 0}
+# From this share on the TOF stands alone: it is shown as an image, not as vessels laid over another.
+_TOF_ALONE = 0.995
 
 
 class Display(QObject):
@@ -20,6 +25,7 @@ class Display(QObject):
         self._panes = panes
         self._bar = toolbar
         self._desk: CaseDesk | None = None
+        self._alone: bool | None = None
         toolbar.blend_changed.connect(self._blend)
         toolbar.window_chosen.connect(self._window)
         for pane in panes:
@@ -30,6 +36,7 @@ class Display(QObject):
         self._desk = desk
         both = desk.images.cisternogram is not None and desk.images.tof is not None
         self._bar.blend.setEnabled(both)
+        self._alone = None
         self._blend(self._bar.blend.value() / 100)
         self._window(self._bar.window_box.currentText())
 
@@ -67,20 +74,45 @@ class Display(QObject):
                 cistern.opacity = min(1.0, 2.0 * (1.0 - share)) if both else 1.0
             if tof is not None:
                 tof.opacity = min(1.0, 2.0 * share) if both else 1.0
+        alone = self._bar.blend.isEnabled() and share >= _TOF_ALONE
+        if alone is not self._alone:
+            self._alone = alone
+            self._show_tof()
+
+    def _show_tof(self) -> None:
+        """Show the TOF alone in grey with its tissue, or over the cisternogram its vessels in colour."""
+        desk = self._desk
+        if desk is None or desk.images.tof is None or desk.images.cisternogram is None:
+            return
+        vessels = vessel_window(desk.images.tof)
+        for pane in self._panes:
+            layer = pane.layer("TOF")
+            if layer is not None:
+                layer.colormap = "gray" if self._alone else "inferno"
+                if not self._alone:
+                    layer.contrast_limits = vessels
+        self._window(self._bar.window_box.currentText())
+
+    def _windowed(self, pane: SlicePane) -> Any | None:
+        """Return the layer that the window is of: the image that is seen in full."""
+        first, second = ("TOF", "cisternogram") if self._alone else ("cisternogram", "TOF")
+        return pane.layer(first) or pane.layer(second)
 
     def _window(self, name: str) -> None:
         if self._desk is None:
             return
+        images = self._desk.images
         low, high = WINDOWS[name]
-        start, stop = bodies.full_window(self._desk)
+        alone = images.tof if self._alone else None
+        start, stop = bodies.full_window(self._desk) if alone is None else window(alone)
         for pane in self._panes:
-            layer = pane.layer("cisternogram") or pane.layer("TOF")
+            layer = self._windowed(pane)
             if layer is not None:
                 layer.contrast_limits = (start + low * (stop - start), start + high * (stop - start))
 
     def _drag_window(self, dx: float, dy: float) -> None:
         for pane in self._panes:
-            layer = pane.layer("cisternogram") or pane.layer("TOF")
+            layer = self._windowed(pane)
             if layer is not None:
                 low, high = layer.contrast_limits
                 width, centre = (high - low) * (1 + dx), (high + low) / 2 + dy * (high - low)

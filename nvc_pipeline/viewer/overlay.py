@@ -59,9 +59,11 @@ class PaneOverlay(QWidget):
             self._outlines(painter, marks.outlines, marks.to_pixels)
         if marks.crosshair is not None:
             self._crosshair(painter, *marks.crosshair)
-        taken: list[QRectF] = []
-        for x, y, colour, caption in marks.points:
+        for x, y, colour, _ in marks.points:
             self._point(painter, x, y, colour)
+        # A caption hides no circle and no other caption.
+        taken = [QRectF(x - 6, y - 6, 12, 12) for x, y, _, _ in marks.points]
+        for x, y, colour, caption in marks.points:
             box = _free_place(x, y, caption, taken) if caption else None
             if box is not None:
                 taken.append(box)

@@ -74,6 +74,7 @@ class SlicePane(QWidget):
         self._aim: FloatArray | None = None
         self._outlines = Outlines(view)
         self._held: set[str] = set()
+        self._field_mm = 0.0
         self.model = ViewerModel()
         self.qt_viewer = QtViewer(self.model)
         self.qt_viewer.dims.setVisible(False)
@@ -158,15 +159,24 @@ class SlicePane(QWidget):
     def fit(self) -> None:
         """Show the whole slice."""
         self.model.reset_view()
+        self._keep_field()
 
     def zoom_to(self, field_mm: float) -> None:
         """Show ``field_mm`` of the patient across the pane, about the crosshair."""
+        self._field_mm = field_mm
         self.model.camera.zoom = self._shorter() / field_mm
         self.centre()
 
+    @property
+    def field_mm(self) -> float:
+        """How many millimetres the shorter side of the pane shows."""
+        return self._field_mm
+
+    def _keep_field(self) -> None:
+        self._field_mm = self._shorter() / max(float(self.model.camera.zoom), 1e-6)
+
     def _shorter(self) -> int:
-        canvas = self.qt_viewer.canvas.native
-        return max(1, int(min(canvas.width(), canvas.height())))
+        return max(1, min(self.width(), self.height()))
 
     def centre(self) -> None:
         """Bring the crosshair to the middle of the pane."""
@@ -201,9 +211,9 @@ class SlicePane(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the overlay on the canvas, and as many millimetres across it."""
         super().resizeEvent(event)
-        before, now = (min(size.width(), size.height()) for size in (event.oldSize(), event.size()))
-        if before > 0 and now > 0:
-            self.model.camera.zoom *= now / before
+        # Not by the ratio of sizes: a pane that comes back from being hidden is told no old size.
+        if self._field_mm > 0:
+            self.model.camera.zoom = self._shorter() / self._field_mm
         self.overlay.setGeometry(self.rect())
         self.overlay.raise_()
 
@@ -315,6 +325,7 @@ class SlicePane(QWidget):
         turn = float(np.sign(event.delta[1]))
         if "Control" in event.modifiers:
             self.model.camera.zoom *= 1.15**turn
+            self._keep_field()
         else:
             self.step(int(turn))
         event.handled = True

@@ -15,6 +15,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.review.desk import CaseDesk
 from nvc_pipeline.review.editing import Change
 from nvc_pipeline.review.reading import Decision, ReadingForm
+from nvc_pipeline.review.records import first_side
 from nvc_pipeline.viewer import bodies, space
 from nvc_pipeline.viewer.behind import Behind
 from nvc_pipeline.viewer.display import Display
@@ -160,8 +161,8 @@ class ReadingView(QWidget):
         self.display.show_case(desk)
         self.scene.forget()
         self._refresh()
-        side = max(Side, key=lambda s: (desk.report(s).score or 0.0, s is Side.LEFT))
-        self.choose_side(side)
+        # The side that the worklist names.
+        self.choose_side(first_side(desk.report))
         self.take_tool(Tool.LOOK)
         self.behind.use(desk)
 

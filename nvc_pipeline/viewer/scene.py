@@ -64,6 +64,8 @@ class ScenePane(QWidget):
         self.marked: tuple[Mark, ...] = ()
         self._bodies: dict[str, Body] = {}
         self._shown: dict[str, Shown] = {}
+        self._field_mm = 0.0
+        self._resizing = False
         self.overlay = PaneOverlay(self, self._marks)
         self.setMinimumSize(180, 150)
         self._solid = self._layer("structures", 1.0)
@@ -145,8 +147,8 @@ class ScenePane(QWidget):
         camera.orientation = ("away", "down", "right")
         camera.set_view_direction(tuple(space.to_world(view)), tuple(space.to_world(up)))
         camera.center = tuple(space.to_world(at))
-        native = self.qt_viewer.canvas.native
-        camera.zoom = max(1, min(native.width(), native.height())) / field_mm
+        camera.zoom = self._shorter() / field_mm
+        self._field_mm = field_mm
         # napari sets its own light after each of these changes.
         self._light()
         self.overlay.update()
@@ -188,9 +190,11 @@ class ScenePane(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the overlay on the canvas, and as many millimetres across it."""
         super().resizeEvent(event)
-        before, now = (min(size.width(), size.height()) for size in (event.oldSize(), event.size()))
-        if before > 0 and now > 0:
-            self.model.camera.zoom *= now / before
+        # Not by the ratio of sizes: a pane that comes back from being hidden is told no old size.
+        if self._field_mm > 0:
+            self._resizing = True
+            self.model.camera.zoom = self._shorter() / self._field_mm
+            self._resizing = False
         self.overlay.setGeometry(self.rect())
         self.overlay.raise_()
 
@@ -199,8 +203,14 @@ class ScenePane(QWidget):
         self.model.layers.clear()
         self.qt_viewer.close()
 
+    def _shorter(self) -> int:
+        return max(1, min(self.width(), self.height()))
+
     def _redraw(self, event: object = None) -> None:
         del event
+        # The wheel is napari's own here: what it leaves is kept.
+        if not self._resizing and self._field_mm > 0:
+            self._field_mm = self._shorter() / max(float(self.model.camera.zoom), 1e-6)
         self._light()
         self.overlay.update()
 

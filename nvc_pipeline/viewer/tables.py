@@ -129,7 +129,7 @@ class ContactTable(QWidget):
         self.model.show(report.contacts)
         name = self.side.value.capitalize()
         if report.status == "not_measured":
-            self.caption.setText(f"{name}: NOT MEASURED, not negative. {report.reason}")
+            self.caption.setText(f"{name}: NOT MEASURED, not negative: {report.reason}")
             return
         grade = report.grade.value if report.grade else "no grade"
         pattern = report.pattern.value if report.pattern else ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import (
@@ -11,13 +14,14 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QPushButton,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from nvc_pipeline import RESEARCH_USE_ONLY
-from nvc_pipeline.domain.anatomy import Grade, Priority
+from nvc_pipeline.domain.anatomy import Grade, Priority, Side, VesselClass
 from nvc_pipeline.errors import NvcError
 from nvc_pipeline.review.arrivals import Imported
 from nvc_pipeline.review.database import Database
@@ -56,12 +60,16 @@ _ORDERS: dict[str, Order] = {
     "case": "case",
     "newest": "imported",
 }
+_UNMEASURED = "not measured"
 _THUMB = 56
 _EVERY_MS = 5000
 _EMPTY = """No results here yet.
 
 nvc run STUDY --out FOLDER   makes one; F5 finds it where FOLDER lies in the folder that is reviewed.
 nvc import RESULTS --into FOLDER   adds results from elsewhere."""
+_NO_MATCH = """No case matches the search and the filters.
+
+Show all (Ctrl+L) takes them back."""
 
 
 class WorklistModel(QAbstractTableModel):
@@ -119,7 +127,7 @@ class WorklistModel(QAbstractTableModel):
             PRIORITIES[row.priority],
             f"{row.score:.0f}" if row.priority != Priority.UNMEASURED.value else "–",
             row.side,
-            row.grade or "not measured",
+            row.grade or _UNMEASURED,
             row.offender or "–",
             gap,
             f"{row.findings}, worst: {row.worst_finding}" if row.findings else "none",
@@ -139,7 +147,11 @@ class WorklistModel(QAbstractTableModel):
 
     def _picture(self, case_id: str) -> QPixmap | None:
         if case_id not in self._pictures:
-            data = thumbnail(self._database, case_id)
+            try:
+                data = thumbnail(self._database, case_id)
+            except NvcError:
+                # Qt asks while it paints, where nothing can be told: the list itself tells it.
+                return None
             pixmap = QPixmap()
             self._pictures[case_id] = pixmap if data and pixmap.loadFromData(data) else None
         return self._pictures[case_id]
@@ -158,13 +170,17 @@ class WorklistView(QWidget):
         self.model = WorklistModel(database)
         self.search = QLineEdit()
         self.search.setPlaceholderText("search: case, vessel, zone, finding (Ctrl+F)")
-        self.priority = _choices(("any priority", *(p.value for p in Priority)))
-        self.grade = _choices(("any grade", *(g.value for g in Grade)))
-        self.state = QComboBox()
-        for text, value in (("any state", None), *((STATES[s], s) for s in CaseState)):
-            self.state.addItem(text, value)
-        self.order = _choices(tuple(_ORDERS))
+        self.priority = _filter("any priority", {PRIORITIES[p.value]: p.value for p in Priority})
+        self.side = _filter("any side", {s.value: s.value for s in (Side.RIGHT, Side.LEFT)})
+        self.grade = _filter("any grade", {**{g.value: g.value for g in Grade}, _UNMEASURED: ""})
+        self.vessel = _filter("any vessel", {v.value: v.value for v in VesselClass})
+        self.state = _filter("any state", {STATES[s]: s for s in CaseState})
+        self.order = QComboBox()
+        self.order.addItems(list(_ORDERS))
+        self.order.setToolTip("Order of the list")
         self.flagged = QCheckBox("flagged only")
+        self.all = QPushButton("Show all")
+        self.all.setToolTip("Take search and filters back (Ctrl+L)")
         self.count = QLabel()
         self.arriving = QLabel()
         self.empty = QLabel(_EMPTY)
@@ -175,15 +191,21 @@ class WorklistView(QWidget):
         self.setStyleSheet(style())
         self._lay_out()
         self.search.textChanged.connect(self.refresh)
-        for box in (self.priority, self.grade, self.state, self.order):
+        for box in (*self.filters, self.order):
             box.currentIndexChanged.connect(self.refresh)
         self.flagged.toggled.connect(self.refresh)
+        self.all.clicked.connect(self.show_all)
         self.table.activated.connect(lambda index: self.opened.emit(self.model.rows[index.row()].case_id))
         self._timer = QTimer(self)
         self._timer.setInterval(_EVERY_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
         self.refresh()
+
+    @property
+    def filters(self) -> tuple[QComboBox, ...]:
+        """The boxes that choose by one column each."""
+        return (self.priority, self.side, self.grade, self.vessel, self.state)
 
     def _make_table(self) -> QTableView:
         table = QTableView()
@@ -208,7 +230,7 @@ class WorklistView(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(6, 4, 6, 0)
         row.addWidget(self.search, 1)
-        for widget in (self.priority, self.grade, self.state, self.flagged, self.order):
+        for widget in (*self.filters, self.flagged, self.all, self.order):
             row.addWidget(widget)
         row.addSpacing(8)
         row.addWidget(self.count)
@@ -222,12 +244,13 @@ class WorklistView(QWidget):
 
     def wanted(self) -> WorklistFilter:
         """Return the filter that the controls ask for."""
-        state = self.state.currentData()
         return WorklistFilter(
             text=self.search.text(),
             priorities=_one(self.priority),
+            sides=_one(self.side),
             grades=_one(self.grade),
-            states=frozenset() if state is None else frozenset({state}),
+            vessels=_one(self.vessel),
+            states=_one(self.state),
             flagged_only=self.flagged.isChecked(),
             order=_ORDERS[self.order.currentText()],
         )
@@ -243,11 +266,27 @@ class WorklistView(QWidget):
             return
         self.model.show(rows)
         self.count.setText(_counted(rows))
-        nothing = self.wanted() == WorklistFilter() and not rows
+        nothing = not rows
+        everything = self.wanted().but(order="priority") == WorklistFilter()
+        self.empty.setText(_EMPTY if everything else _NO_MATCH)
         self.empty.setVisible(nothing)
         self.table.setVisible(not nothing)
+        self.all.setEnabled(not everything)
         if rows:
             self.select(chosen or rows[0].case_id)
+
+    def show_all(self) -> None:
+        """Take search and filters back; the order stays."""
+        controls = (self.search, *self.filters, self.flagged)
+        for control in controls:
+            control.blockSignals(True)
+        self.search.clear()
+        for box in self.filters:
+            box.setCurrentIndex(0)
+        self.flagged.setChecked(False)
+        for control in controls:
+            control.blockSignals(False)
+        self.refresh()
 
     def look(self) -> None:
         """Refresh if somebody signed or something came in; asked every few seconds while in view."""
@@ -288,14 +327,16 @@ class WorklistView(QWidget):
         return neighbour(self.model.rows, case_id, step)
 
 
-def _choices(items: tuple[str, ...]) -> QComboBox:
+def _filter(every: str, values: Mapping[str, str]) -> QComboBox:
     box = QComboBox()
-    box.addItems(list(items))
+    box.addItem(every)
+    for text, value in values.items():
+        box.addItem(text, value)
     return box
 
 
-def _one(box: QComboBox) -> frozenset[str]:
-    return frozenset() if box.currentIndex() <= 0 else frozenset({box.currentText()})
+def _one(box: QComboBox) -> frozenset[Any]:
+    return frozenset() if box.currentIndex() <= 0 else frozenset({box.currentData()})
 
 
 def _counted(rows: list[WorklistRow]) -> str:

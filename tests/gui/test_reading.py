@@ -214,12 +214,48 @@ def test_cases_with_and_without_tof_follow_each_other_and_carry_nothing_over(qtb
         assert view.form.value() == view.desk.form
 
 
+def test_the_tof_alone_is_an_image_and_the_window_is_its_own(qtbot, open_window, tmp_path):
+    window = open_window(rc.write_result(tmp_path / "a"))
+    window.open_case("case-001")
+    view = window.reading
+    pane = view.panes[0]
+    over = tuple(pane.layer("TOF").contrast_limits)
+    cistern = tuple(pane.layer("cisternogram").contrast_limits)
+    view.toolbar.blend.setValue(100)
+    settle(qtbot)
+    alone = tuple(pane.layer("TOF").contrast_limits)
+    # Tissue, at 60, is black over the cisternogram and grey alone.
+    assert alone[0] < 60 < over[0]
+    view.act("window")
+    assert tuple(pane.layer("TOF").contrast_limits) != alone
+    assert tuple(pane.layer("cisternogram").contrast_limits) == cistern
+    view.toolbar.blend.setValue(40)
+    assert tuple(pane.layer("TOF").contrast_limits) == over
+
+
+def test_a_case_opens_on_the_side_that_the_list_names(qtbot, open_window, tmp_path):
+    sides = Sides(left=rc.side_report(Side.LEFT), right=rc.side_report(Side.RIGHT, measured=False))
+    window = open_window(rc.write_result(tmp_path / "a", rc.report(sides=sides, status="partial")))
+    window.open_case("case-001")
+    assert window.worklist.model.rows[0].side == "right"
+    assert window.reading.side is Side.RIGHT
+    # Without a nerve there: the place that mirrors the other side's detachment point.
+    left = window.reading.desk.traced(Side.LEFT).nerve.detachment.point.xyz[0]
+    here = window.reading.crosshair.lps
+    assert np.allclose(here[1:], left[1:])
+    assert abs((here[0] + left[0]) / 2 - rc.CENTRE[0]) < 0.5
+
+
 def test_one_pane_fills_the_place_of_four_and_gives_it_back(qtbot, open_window, tmp_path):
     window = open_window(rc.write_result(tmp_path / "a"))
     window.open_case("case-001")
     view = window.reading
     settle(qtbot)
     before = view.panes[0].width()
+    view.fly_to(None, 0)
+    settle(qtbot)
+    fields = [pane.field_mm for pane in view.panes]
+    assert fields == [24.0] * 3
     view.act("large")
     settle(qtbot)
     assert [pane.isVisible() for pane in (*view.panes, view.third)].count(True) == 1
@@ -228,6 +264,10 @@ def test_one_pane_fills_the_place_of_four_and_gives_it_back(qtbot, open_window, 
     settle(qtbot)
     assert all(pane.isVisible() for pane in (*view.panes, view.third))
     assert abs(view.panes[0].width() - before) <= 2
+    # As many millimetres as before, in truth and not only by the count.
+    for pane in view.panes:
+        across = min(pane.width(), pane.height()) / pane.model.camera.zoom
+        assert abs(across - 24.0) < 0.2
 
 
 def test_nothing_is_left_behind_when_the_window_closes(qtbot, open_window, tmp_path):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 
 from nvc_pipeline.config import load_config
+from nvc_pipeline.domain.anatomy import Grade, Side
+from nvc_pipeline.domain.case import Sides
 from nvc_pipeline.review import records
 from nvc_pipeline.review.database import open_database
 from nvc_pipeline.viewer.worklist_view import WorklistView
@@ -58,3 +61,43 @@ def test_enter_opens_the_selected_case(qtbot, thousand):
     with qtbot.waitSignal(view.opened) as caught:
         qtbot.keyClick(view.table, Qt.Key.Key_Return)
     assert caught.args == ["many-0500"]
+
+
+def test_side_grade_vessel_and_state_filter_and_show_all_takes_them_back(qtbot, tmp_path):
+    database = open_database(load_config().review, tmp_path)
+    none, right = rc.side_report(Side.LEFT, grade=Grade.NONE), rc.side_report(Side.RIGHT)
+    other = Sides(left=none, right=rc.side_report(Side.RIGHT, grade=Grade.INDENTATION))
+    unmeasured = Sides(left=rc.side_report(Side.LEFT, measured=False), right=right)
+    for name, sides in (("contact", None), ("other", other), ("unmeasured", unmeasured)):
+        case = rc.report(name, **({} if sides is None else {"sides": sides}))
+        records.import_results(database, [rc.write_result(tmp_path / name, case, images=False)])
+    records.open_draft(database, "other", "ada")
+    view = WorklistView(database, "ada")
+    qtbot.addWidget(view)
+    view.show()
+    for box, text, found in (
+        (view.side, "right", ["other"]),
+        (view.grade, "contact", ["contact"]),
+        (view.grade, "not measured", ["unmeasured"]),
+        (view.vessel, "AICA", ["contact", "other"]),
+        (view.state, "in progress", ["other"]),
+        (view.priority, "not measured", ["unmeasured"]),
+    ):
+        # As the reader does it: the box takes the keyboard and the first word is typed.
+        box.setFocus()
+        qtbot.keyClicks(box, text.split()[0])
+        # Until then Qt takes further letters for the same word.
+        qtbot.wait(QApplication.keyboardInputInterval() + 100)
+        assert box.currentText() == text
+        assert sorted(row.case_id for row in view.model.rows) == found
+        qtbot.mouseClick(view.all, Qt.MouseButton.LeftButton)
+        assert view.model.rowCount() == 3
+    view.vessel.setCurrentText("vein")
+    assert view.model.rowCount() == 0
+    assert "No case matches" in view.empty.text()
+    assert view.empty.isVisible()
+    qtbot.mouseClick(view.all, Qt.MouseButton.LeftButton)
+    assert view.table.isVisible()
+    assert not view.all.isEnabled()
+    view.close()
+    database.close()

@@ -77,6 +77,30 @@ def test_moving_the_detachment_point_measures_again(database, folder):
     assert not desk.session.can_undo
 
 
+@pytest.mark.parametrize("what", ["detachment", "porus", "path"])
+def test_a_moved_point_leaves_the_rest_of_the_nerve_as_it_was(database, folder, what):
+    desk = open_desk(database, folder)
+    before = desk.traced(Side.LEFT).nerve.free
+    line = before.points.xyz
+    index = {"detachment": 0, "porus": len(line) - 1, "path": len(line) // 2}[what]
+    at = line[index] + [0.0, 0.0, 0.4]
+    if what == "path":
+        desk.move_path(Side.LEFT, at)
+    else:
+        mark = Landmark.PORUS if what == "porus" else Landmark.ROOT_DETACHMENT_POINT
+        desk.move_landmark(Side.LEFT, mark, at)
+    after = desk.traced(Side.LEFT).nerve.free
+    off = np.linalg.norm(line[:, None] - after.points.xyz[None], axis=2).min(axis=1)
+    far = np.linalg.norm(line - at, axis=1) > 4.0
+    assert far.sum() > 4
+    # To half a step of the points.
+    assert off[far].max() < 0.15
+    if what != "path":
+        end = after.points.xyz[0 if what == "detachment" else -1]
+        assert np.linalg.norm(end - at) < 1e-6
+    assert np.all(np.abs(np.diff(after.radius_mm)) < 0.3)
+
+
 def test_vessels_are_added_named_and_taken_away(database, folder):
     desk = open_desk(database, folder)
     line = rc.vessel_line(Side.RIGHT, 0.1)

@@ -157,9 +157,16 @@ def _sign_many(url: str, folder: str, reader: str, cases: list[str]) -> None:
     from nvc_pipeline.config import load_config
 
     config = load_config().review.model_copy(update={"database": url})
+    grade = Grade.CONTACT if reader == "ada" else Grade.NONE
     with open_database(config, Path(folder)) as database:
         for case_id in cases:
-            sign(database, case_id, reader)
+            # Whatever the other process does in between: only own readings are seen before signing.
+            assert records.visible_readings(database, case_id, reader) == []
+            draft = records.open_draft(database, case_id, reader)
+            for word in ("one", "one two", "one two three"):
+                draft = records.save_draft(database, draft, complete_form(grade, comment=word))
+            assert records.draft_of(database, case_id, reader).form.comment == "one two three"
+            sign(database, case_id, reader, complete_form(grade, comment="one two three"))
 
 
 def test_two_readers_at_once_keep_one_unbroken_chain(any_database, config, tmp_path):
@@ -167,7 +174,8 @@ def test_two_readers_at_once_keep_one_unbroken_chain(any_database, config, tmp_p
     folders = [rc.write_result(tmp_path / "in" / i, rc.report(i), images=False) for i in ids]
     records.import_results(any_database, folders)
     url = "sqlite" if not any_database.postgres else _url_of(any_database)
-    context = multiprocessing.get_context("fork")
+    # Programs of their own, as on two readers' machines: nothing is inherited.
+    context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=_sign_many, args=(url, str(tmp_path), reader, ids))
         for reader in ("ada", "bob")
@@ -175,11 +183,16 @@ def test_two_readers_at_once_keep_one_unbroken_chain(any_database, config, tmp_p
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
         assert worker.exitcode == 0
     found = audit.verify(any_database)
     assert found.whole, found.problems
     assert found.readings == 16
+    for case_id in ids:
+        newest = {r.reader: r.form for r in records.visible_readings(any_database, case_id, "ada")}
+        assert newest["ada"].left.grade is Grade.CONTACT
+        assert newest["bob"].left.grade is Grade.NONE
+    assert all(row.state == "signed" for row in worklist(any_database, "ada"))
 
 
 def _url_of(database) -> str:

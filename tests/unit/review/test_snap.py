@@ -41,6 +41,23 @@ def test_three_clicks_trace_the_nerve(images, side):
     assert np.median(tube.radius_mm) == pytest.approx(0.6, abs=0.15)
 
 
+def test_the_thicker_nerve_beside_does_not_draw_the_path_away(images):
+    """VIII, as dark as VII and twice as thick, touches it along its whole course."""
+    line = rc.nerve_line(Side.LEFT, 0.1)
+    beside = line + np.array([-0.42, 0.9, 0.1]) / np.linalg.norm([-0.42, 0.9, 0.1]) * 1.75
+    volume = images[0]
+    grid = np.stack(np.meshgrid(*map(np.arange, volume.shape), indexing="ij"), -1)
+    xyz = volume.affine.apply(grid)
+    box = ((xyz > beside.min(axis=0) - 2) & (xyz < beside.max(axis=0) + 2)).all(axis=-1)
+    distance = np.linalg.norm(xyz[box][:, None] - beside[None], axis=2).min(axis=1)
+    array = np.array(volume.array)
+    share = np.clip(0.5 - (distance - 1.1) / rc.SPACING, 0, 1)
+    array[box] = np.minimum(array[box], array[box] * (1 - share) + rc.NERVE * share)
+    tube = snap.snap_nerve(volume.with_array(array), line[[3, 60, 108]], CONFIG.review, CONFIG.trace.nerve)
+    assert np.median(off_line(tube.xyz, line)) < 0.25
+    assert np.median(tube.radius_mm) < 0.8
+
+
 @pytest.mark.parametrize("bright", [True, False])
 def test_two_clicks_trace_a_vessel(images, bright):
     line = rc.vessel_line(Side.RIGHT, 0.1)
@@ -56,6 +73,14 @@ def test_one_click_follows_a_vessel_both_ways(images):
     tube = snap.snap_vessel(images[1], line[90:91], CONFIG.review, CONFIG.trace.vessels, bright=True)
     assert np.median(off_line(tube.xyz, line)) < 0.15
     assert np.linalg.norm(tube.xyz[-1] - tube.xyz[0]) > 10
+
+
+def test_a_click_a_little_beside_the_vessel_means_it(images):
+    line = rc.vessel_line(Side.RIGHT, 0.1)
+    # 0.4 mm outside the wall of a vessel of 0.65 mm, away from the nerve.
+    click = line[90:91] - [0.0, 0.0, 1.05]
+    tube = snap.snap_vessel(images[1], click, CONFIG.review, CONFIG.trace.vessels, bright=True)
+    assert np.median(off_line(tube.xyz, line)) < 0.2
 
 
 def test_a_click_on_nothing_is_named(images):

@@ -47,7 +47,12 @@ def test_reading_order_puts_unmeasured_before_negative(listed):
         (WorklistFilter(grades=frozenset({"contact"})), ["contact"]),
         (WorklistFilter(flagged_only=True), ["unread_able"]),
         (WorklistFilter(order="case"), ["contact", "quiet", "unread_able"]),
-        (WorklistFilter(side="left", text="no_such"), []),
+        (WorklistFilter(grades=frozenset({""})), ["unread_able"]),
+        (WorklistFilter(sides=frozenset({"right"})), []),
+        (WorklistFilter(sides=frozenset({"left"}), order="case"), ["contact", "quiet", "unread_able"]),
+        (WorklistFilter(sides=frozenset({"left"}), text="no_such"), []),
+        (WorklistFilter(vessels=frozenset({"AICA"})), ["contact"]),
+        (WorklistFilter(vessels=frozenset({"PICA", "vein"})), []),
         (WorklistFilter(states=frozenset({CaseState.SIGNED})), []),
     ],
 )
