@@ -18,7 +18,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.curve import arc_length, end_direction
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
-from nvc_pipeline.trace.joining import End, Fragment, chain_up
+from nvc_pipeline.trace.joining import TRUNKS, End, Fragment, chain_up
 from nvc_pipeline.trace.path import minimal_path
 
 _VEIN = VESSELS.index(Structure.VEIN)
@@ -147,6 +147,9 @@ def _alike(one: Fragment, two: Fragment, config: VesselTraceConfig) -> bool:
     """Tell whether calibres and names allow one vessel: a trunk runs on into no branch."""
     ratio = float(np.median(one.radius_mm) / max(float(np.median(two.radius_mm)), 1e-6))
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
+    names = int(np.argmax(one.votes)), int(np.argmax(two.votes))
+    if names[0] != names[1] and TRUNKS & set(names) and unlike > 0.5:
+        return False
     return (
         1.0 / config.max_radius_ratio <= ratio <= config.max_radius_ratio and unlike <= config.through_unlike
     )

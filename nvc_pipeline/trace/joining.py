@@ -16,7 +16,7 @@ from nvc_pipeline.trace.evidence import VESSELS
 # Below this gap the vector between two ends says nothing about direction.
 _NO_GAP_MM = 1.0
 _LEAST_OVERLAP_MM = 1.0
-_TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
+TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def join_cost(
         return None
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
     names = {int(np.argmax(one.votes)), int(np.argmax(two.votes))}
-    if unlike > 0.5 and names == _TRUNKS:
+    if unlike > 0.5 and names == TRUNKS:
         return None
     cost = distance / config.max_gap_mm + turn / config.max_turn_deg + spread
     total = cost + config.other_class_penalty * unlike
