@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,12 @@ def test_a_vein_or_another_trunk_is_not_carried_on(hairpin, config, second):
     looked = way(tube(upper, lower), config.vessels, facial_nerve=tube(bend))
     found = bridge([fragment(upper), fragment(lower, second)], looked, config.vessels)
     assert len(found) == 2
+
+
+def test_a_trunk_is_not_carried_on_into_a_branch_that_may_be_its_own(hairpin, config):
+    upper, lower, bend = hairpin
+    looked = way(tube(upper, lower), config.vessels, facial_nerve=tube(bend))
+    votes = np.zeros(len(VESSELS))
+    votes[VESSELS.index(Structure.BA)], votes[VESSELS.index(Structure.AICA)] = 0.6, 0.4
+    trunk = replace(fragment(lower), votes=votes)
+    assert len(bridge([fragment(upper), trunk], looked, config.vessels)) == 2
