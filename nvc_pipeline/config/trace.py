@@ -94,6 +94,7 @@ class VesselTraceConfig(Section):
     seed_probability: float = Field(gt=0, lt=1)
     grow_probability: float = Field(gt=0, lt=1)
     noise_floor: float = Field(ge=0, lt=1)
+    hidden_reach_mm: float = Field(ge=0)
     class_smoothing_mm: float = Field(gt=0)
     min_length_mm: float = Field(gt=0)
     min_voxels: int = Field(ge=1)
@@ -105,9 +106,11 @@ class VesselTraceConfig(Section):
     max_turn_deg: float = Field(gt=0, lt=180)
     max_radius_ratio: float = Field(gt=1)
     other_class_penalty: float = Field(ge=0)
+    overlap_mm: float = Field(ge=0)
     through_reach_mm: float = Field(ge=0)
     through_length_mm: float = Field(gt=0)
     through_nerve: float = Field(ge=0, le=1)
+    through_tof: float = Field(ge=0, le=1)
     through_evidence: float = Field(ge=0, le=1)
     through_seen: float = Field(ge=0, le=1)
     through_unlike: float = Field(ge=0, le=1)
@@ -136,9 +139,18 @@ class NamingConfig(Section):
     tof_unseen_weight: float = Field(ge=0)
     unknown_floor: float = Field(gt=0, lt=1)
     undecided_margin: float = Field(gt=0, le=1)
-    tof_contrast_sigmas: float = Field(gt=0)
-    tof_seen_fraction: float = Field(gt=0, lt=1)
-    tof_covered_fraction: float = Field(gt=0, lt=1)
+
+
+class AngiographyConfig(Section):
+    """What counts as inflowing blood on TOF."""
+
+    tissue_sigmas: float = Field(gt=0)
+    full_share: float = Field(gt=0, le=1)
+    core_low: float = Field(ge=0, lt=1)
+    core_high: float = Field(gt=0, le=1)
+    contrast_sigmas: float = Field(gt=0)
+    seen_fraction: float = Field(gt=0, lt=1)
+    covered_fraction: float = Field(gt=0, lt=1)
 
 
 class TraceConfig(Section):
@@ -152,3 +164,4 @@ class TraceConfig(Section):
     corridor: CorridorConfig
     vessels: VesselTraceConfig
     naming: NamingConfig
+    angiography: AngiographyConfig

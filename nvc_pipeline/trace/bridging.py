@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.trace import VesselTraceConfig
@@ -19,53 +18,86 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.curve import arc_length, end_direction
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
-from nvc_pipeline.trace.joining import End, Fragment, chain_up
+from nvc_pipeline.trace.joining import TRUNKS, End, Fragment, chain_up
 from nvc_pipeline.trace.path import minimal_path
 
 _VEIN = VESSELS.index(Structure.VEIN)
 _COST_FLOOR = 0.03
-_FEW_VOXELS = 30
+# Ends nearer than this are joined by a straight line.
+_STEP_MM = 0.75
 
 
-def bridge(
-    fragments: list[Fragment], total: Field, evidence: Evidence, config: VesselTraceConfig
-) -> list[Fragment]:
+def bridge(fragments: list[Fragment], way: Field, config: VesselTraceConfig) -> list[Fragment]:
     """Connect free ends along the cheapest way, cheapest pairs first, each end once, no ring closed.
 
     Parameters
     ----------
     fragments:
         Joined as far as straight continuation goes.
-    total:
-        Probability of any vessel.
+    way:
+        How well a vessel may run through each voxel (``passable``).
 
     Returns
     -------
     list[Fragment]
         A bridged vessel holds the way between its parts, with the radius of the thinner end.
     """
-    way = passable(total, evidence, config)
     found = sorted(_candidates(fragments, way, config), key=lambda c: c[:3])
-    partner: dict[End, End] = {}
+    ways: dict[tuple[End, End], FloatArray] = {}
+    taken: set[End] = set()
     group = list(range(len(fragments)))
-    pieces = list(fragments)
     for _, one, two, path in found:
-        if one in partner or two in partner or group[one[0]] == group[two[0]]:
+        if one in taken or two in taken or group[one[0]] == group[two[0]]:
             continue
+        taken |= {one, two}
+        ways[one, two] = path
+        old, new = group[two[0]], group[one[0]]
+        group = [new if g == old else g for g in group]
+    return _chained(fragments, {}, ways)
+
+
+def follow(
+    fragments: list[Fragment], partner: dict[End, End], way: Field, config: VesselTraceConfig
+) -> list[Fragment]:
+    """Chain up fragments whose ends are partners, across a gap along what shows of the vessel there.
+
+    A straight line over the gap would cut off the bend of a loop, and the bend is what touches. Where
+    nothing shows, the straight line stays.
+    """
+    ways: dict[tuple[End, End], FloatArray] = {}
+    for one, two in partner.items():
+        if one > two:
+            continue
+        first, last = _end(fragments[one[0]], one[1]), _end(fragments[two[0]], two[1])
+        if float(np.linalg.norm(last - first)) <= _STEP_MM:
+            continue
+        path = minimal_path(way, first, last, cost_floor=_COST_FLOOR, margin_mm=2.0)
+        along = way.sample(path)
+        shown = float((along >= config.through_evidence).mean()) >= config.through_seen
+        if shown and float(arc_length(path)[-1]) <= config.through_length_mm:
+            ways[one, two] = path
+    straight = {a: b for a, b in partner.items() if (a, b) not in ways and (b, a) not in ways}
+    return _chained(fragments, straight, ways)
+
+
+def _chained(
+    fragments: list[Fragment], straight: dict[End, End], ways: dict[tuple[End, End], FloatArray]
+) -> list[Fragment]:
+    partner = dict(straight)
+    pieces = list(fragments)
+    for (one, two), path in ways.items():
         link = len(pieces)
         pieces.append(_link(fragments, one, two, path))
         partner[one], partner[link, True] = (link, True), one
         partner[two], partner[link, False] = (link, False), two
-        old, new = group[two[0]], group[one[0]]
-        group = [new if g == old else g for g in group]
     return chain_up(pieces, partner)
 
 
-def passable(total: Field, evidence: Evidence, config: VesselTraceConfig) -> Field:
+def passable(total: Field, share: FloatArray, evidence: Evidence, config: VesselTraceConfig) -> Field:
     """Return how well a vessel may run through each voxel, 0..1, outside the brainstem.
 
-    The vessels' own probability; a part of the nerves', which hide what touches them; and TOF signal
-    between that of static tissue and that of the arteries.
+    The vessels' own probability; a part of the nerves', which hide what touches them; and inflow on TOF
+    (``share``, 0..1 on the same grid), which shows an artery whatever the network calls it.
     """
     array = total.array.astype(np.float32)
     nerve = np.zeros_like(array)
@@ -74,28 +106,11 @@ def passable(total: Field, evidence: Evidence, config: VesselTraceConfig) -> Fie
         if field is not None:
             nerve += field.array
     array = array + config.through_nerve * np.clip(nerve, 0.0, 1.0)
-    array = np.maximum(array, config.through_nerve * _tof_share(total, evidence))
     stem = evidence.get(Structure.BRAINSTEM)
     if stem is not None:
         array = array * np.clip(1.0 - stem.array, 0.0, 1.0)
+    array = np.maximum(array, config.through_tof * share)
     return total.with_array(np.clip(array, 0.0, 1.0))
-
-
-def _tof_share(total: Field, evidence: Evidence) -> FloatArray:
-    """Return where TOF lies between tissue (0) and the arteries seen here (1); else zeros."""
-    nothing = np.zeros(total.array.shape)
-    if evidence.tof is None:
-        return nothing
-    ijk = np.stack(np.meshgrid(*(np.arange(n) for n in total.array.shape), indexing="ij"), axis=-1)
-    tof = evidence.tof.sample(total.affine.apply(ijk.reshape(-1, 3))).reshape(total.array.shape)
-    around = maximum_filter(total.array > 0.5, size=9)
-    inside, outside = tof[total.array > 0.8], tof[(total.array < 0.02) & around & (tof > 0)]
-    if len(inside) < _FEW_VOXELS or len(outside) < _FEW_VOXELS:
-        return nothing
-    ground, level = float(np.percentile(outside, 75)), float(np.median(inside))
-    if level - ground < float(np.percentile(outside, 75) - np.percentile(outside, 25)):
-        return nothing
-    return np.asarray(np.clip((tof - ground) / (level - ground), 0.0, 1.0))
 
 
 def _candidates(
@@ -123,7 +138,8 @@ def _candidates(
             continue
         if not all(_leaves(fragments[n], s, p, config) for (n, s), p in ((one, path), (two, path[::-1]))):
             continue
-        out.append((length / config.through_length_mm + 1.0 - float(along.mean()), one, two, path))
+        unlike = 0.5 * float(np.abs(fragments[one[0]].votes - fragments[two[0]].votes).sum())
+        out.append((length / config.through_length_mm + 1.0 - float(along.mean()) + unlike, one, two, path))
     return out
 
 
@@ -131,6 +147,9 @@ def _alike(one: Fragment, two: Fragment, config: VesselTraceConfig) -> bool:
     """Tell whether calibres and names allow one vessel: a trunk runs on into no branch."""
     ratio = float(np.median(one.radius_mm) / max(float(np.median(two.radius_mm)), 1e-6))
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
+    names = int(np.argmax(one.votes)), int(np.argmax(two.votes))
+    if names[0] != names[1] and TRUNKS & set(names) and unlike > 0.5:
+        return False
     return (
         1.0 / config.max_radius_ratio <= ratio <= config.max_radius_ratio and unlike <= config.through_unlike
     )

@@ -15,7 +15,8 @@ from nvc_pipeline.trace.evidence import VESSELS
 
 # Below this gap the vector between two ends says nothing about direction.
 _NO_GAP_MM = 1.0
-_TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
+_LEAST_OVERLAP_MM = 1.0
+TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ End = tuple[int, bool]
 
 
 def join(fragments: list[Fragment], config: VesselTraceConfig) -> list[Fragment]:
-    """Join ends that continue each other, best pairs first, each end once, no ring closed."""
+    """Join ends that continue each other by straight lines."""
+    return chain_up(fragments, pair_ends(fragments, config))
+
+
+def pair_ends(fragments: list[Fragment], config: VesselTraceConfig) -> dict[End, End]:
+    """Return for each end the one that continues it, best pairs first, each end once, no ring closed."""
     partner: dict[End, End] = {}
     group = list(range(len(fragments)))
     for _, one, two in sorted(_candidates(fragments, config)):
@@ -49,7 +55,7 @@ def join(fragments: list[Fragment], config: VesselTraceConfig) -> list[Fragment]
         partner[one], partner[two] = two, one
         old, new = group[two[0]], group[one[0]]
         group = [new if g == old else g for g in group]
-    return chain_up(fragments, partner)
+    return partner
 
 
 def split_at_trunk(fragments: list[Fragment], reach_mm: float) -> list[Fragment]:
@@ -126,7 +132,7 @@ def join_cost(
         return None
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
     names = {int(np.argmax(one.votes)), int(np.argmax(two.votes))}
-    if unlike > 0.5 and names == _TRUNKS:
+    if unlike > 0.5 and names == TRUNKS:
         return None
     cost = distance / config.max_gap_mm + turn / config.max_turn_deg + spread
     total = cost + config.other_class_penalty * unlike
@@ -197,6 +203,40 @@ def _chain(fragments: list[Fragment], chain: list[tuple[int, bool]]) -> Fragment
     votes = (np.stack([p.votes for p in parts]) * length[:, None]).sum(axis=0) / length.sum()
     members = frozenset().union(*(p.members for p in parts))
     return Fragment(drop_repeats(xyz), radius[keep], votes, members)
+
+
+def without_overlaps(fragments: list[Fragment], near_end_mm: float) -> list[Fragment]:
+    """Cut off the end of a fragment that runs inside the end of a longer one, so that ends meet.
+
+    Classes that mix along a stretch are thinned twice there: each piece runs on beside the other's end,
+    and ends that have passed each other look like two vessels side by side.
+    """
+    order = sorted(range(len(fragments)), key=lambda n: (-fragments[n].length_mm, n))
+    out = list(fragments)
+    trees = {n: cKDTree(fragments[n].xyz) for n in order}
+    for place, n in enumerate(order):
+        for m in order[:place]:
+            out[n] = _cut_back(out[n], fragments[m], trees[m], near_end_mm)
+    return out
+
+
+def _cut_back(piece: Fragment, other: Fragment, tree: cKDTree, near_end_mm: float) -> Fragment:
+    s, along = arc_length(piece.xyz), arc_length(other.xyz)
+    distance, index = tree.query(piece.xyz)
+    inside = distance < 0.7 * np.maximum(other.radius_mm[index], piece.radius_mm)
+    inside &= np.minimum(along[index], along[-1] - along[index]) <= near_end_mm
+    if not inside.any() or bool(inside.all()) or _is_ring(piece):
+        return piece
+    first = int(np.argmin(inside))
+    last = len(inside) - int(np.argmin(inside[::-1]))
+    # A short touch is how a branch springs; more than half is another vessel's affair.
+    if s[first] < _LEAST_OVERLAP_MM:
+        first = 0
+    if s[-1] - s[last - 1] < _LEAST_OVERLAP_MM:
+        last = len(inside)
+    if last - first < 2 or s[last - 1] - s[first] < 0.5 * s[-1]:
+        return piece
+    return replace(piece, xyz=piece.xyz[first:last], radius_mm=piece.radius_mm[first:last])
 
 
 def without_doubles(fragments: list[Fragment], fraction: float) -> list[Fragment]:

@@ -13,7 +13,7 @@ from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Points, Volume
-from nvc_pipeline.trace.angiography import seen_on_tof
+from nvc_pipeline.trace.angiography import arterial_share, seen_on_tof, tof_levels
 from nvc_pipeline.trace.corridor import trace_corridor
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
@@ -195,8 +195,12 @@ def _trace_vessels(
     config: TraceConfig,
 ) -> tuple[Vessel, ...]:
     look = None if dark is None else partial(gated, dark, config=config.fluid)
-    tubes = trace_vessels(evidence, config.vessels, look)
-    tof = evidence.tof
-    seen = [None if tof is None else seen_on_tof(t.xyz, t.radius_mm, tof, config.naming) for t in tubes]
+    tof, levels = evidence.tof, tof_levels(evidence, config.angiography)
+    share = arterial_share(evidence, levels, config.angiography)
+    tubes = trace_vessels(evidence, config.vessels, look, share)
+    seen = [
+        None if tof is None else seen_on_tof(t.xyz, t.radius_mm, tof, levels, config.angiography)
+        for t in tubes
+    ]
     level = float(nerve.detachment.point.xyz[0, 2]) if nerve is not None else None
     return name_vessels(tubes, seen, level, segmentation.side, config.vessels.connection_mm, config.naming)

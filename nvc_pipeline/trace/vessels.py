@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, label
 from scipy.ndimage import find_objects as bounding_boxes
+from scipy.spatial import cKDTree
 from skimage.filters import apply_hysteresis_threshold
 
 from nvc_pipeline.config.trace import VesselTraceConfig
+from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.trace.bridging import bridge
+from nvc_pipeline.trace.bridging import bridge, follow, passable
 from nvc_pipeline.trace.curve import arc_length, end_direction, resample
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
-from nvc_pipeline.trace.joining import Fragment, join, split_at_trunk, without_doubles
+from nvc_pipeline.trace.joining import Fragment, pair_ends, split_at_trunk, without_doubles, without_overlaps
 from nvc_pipeline.trace.section import Image, SectionSettings, refine
 from nvc_pipeline.trace.skeleton import Branch, branches, prune, without_bridges
 
@@ -25,6 +27,12 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 # Below this many voxels a part of another class inside a vessel is a slip of the classifier.
 _SLIP_VOXELS = 40
 _ROUGH_STEP_MM = 0.5
+_HIDING = (
+    Structure.FACIAL_NERVE,
+    Structure.VESTIBULOCOCHLEAR_NERVE,
+    Structure.BRAINSTEM,
+    Structure.ATTACHED_SEGMENT,
+)
 _LET_OUT_MM = 0.2
 
 
@@ -56,9 +64,9 @@ class VesselFields:
     classes: npt.NDArray[np.int8]
 
 
-def vessel_fields(evidence: Evidence, config: VesselTraceConfig) -> VesselFields:
-    """Return what the tracing of vessels works on."""
-    total = evidence.vessel_total(config.noise_floor)
+def vessel_fields(evidence: Evidence, share: FloatArray, config: VesselTraceConfig) -> VesselFields:
+    """Return what the tracing of vessels works on; ``share`` is the inflow on TOF, 0..1 per voxel."""
+    total = _with_hidden(evidence.vessel_total(config.noise_floor), share, evidence, config)
     smoothed = []
     for structure in VESSELS:
         field = evidence.get(structure)
@@ -73,6 +81,22 @@ def vessel_fields(evidence: Evidence, config: VesselTraceConfig) -> VesselFields
     classes = _without_slips(classes)
     shares = tuple(Field.of(stack[n] / mass, evidence.affine) for n in range(len(VESSELS)))
     return VesselFields(total, shares, classes)
+
+
+def _with_hidden(total: Field, share: FloatArray, evidence: Evidence, config: VesselTraceConfig) -> Field:
+    """Give back to the vessels what the network calls nerve or brainstem although blood flows there.
+
+    An artery that presses on them is as dark as they are on the cisternogram; only TOF tells. It is
+    listened to near vessels only: noise makes a bright voxel anywhere in a brainstem.
+    """
+    hidden = np.zeros(evidence.shape, dtype=np.float32)
+    for structure in _HIDING:
+        field = evidence.get(structure)
+        if field is not None:
+            hidden += field.array
+    away = distance_transform_edt(total.array < config.seed_probability, sampling=evidence.affine.spacing_mm)
+    hidden = np.where(away <= config.hidden_reach_mm, hidden, 0.0)
+    return total.with_array(np.clip(total.array + share * np.clip(hidden, 0.0, 1.0), 0.0, 1.0))
 
 
 def _without_slips(classes: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
@@ -105,7 +129,10 @@ def _grow(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def trace_vessels(
-    evidence: Evidence, config: VesselTraceConfig, look: Callable[[Field], Image] | None = None
+    evidence: Evidence,
+    config: VesselTraceConfig,
+    look: Callable[[Field], Image] | None = None,
+    share: FloatArray | None = None,
 ) -> list[TracedTube]:
     """Return every vessel of the side as a tube, longest first.
 
@@ -113,15 +140,20 @@ def trace_vessels(
     tells them apart; where it does not, branches at the crossing are paired by direction and
     calibre. Then fragments are joined across breaks and across slips of the class, and where a
     nerve hides the vessel that touches it.
-    ``look`` gives the intensities about a tube's own probability; None uses none.
+    ``look`` gives the intensities about a tube's own probability, ``share`` the inflow on TOF, 0..1 on the
+    grid of the probabilities; None uses none.
     """
-    fields = vessel_fields(evidence, config)
+    share = np.zeros(evidence.shape) if share is None else share
+    fields = vessel_fields(evidence, share, config)
     fragments: list[Fragment] = []
     for n in range(len(VESSELS)):
         fragments += _class_fragments(fields, n, evidence, config)
     fragments = split_at_trunk(fragments, config.connection_mm)
-    joined = without_doubles(join(fragments, config), config.parallel_fraction)
-    joined = bridge(joined, fields.total, evidence, config)
+    way = passable(fields.total, share, evidence, config)
+    joined = follow(fragments, pair_ends(fragments, config), way, config)
+    joined = without_overlaps(without_doubles(joined, config.parallel_fraction), config.overlap_mm)
+    joined = follow(joined, pair_ends(joined, config), way, config)
+    joined = bridge(joined, way, config)
     finished = [_finish(fragment, fields, config, look) for fragment in joined]
     tubes = [t for t in finished if t is not None and t.length_mm >= config.min_length_mm]
     doubled = [Fragment(t.xyz, t.radius_mm, t.votes, frozenset()) for t in tubes]
@@ -237,7 +269,10 @@ def _let_out(fragment: Fragment, own: Field, free: tuple[bool, bool]) -> tuple[F
 
 
 def _own_field(fragment: Fragment, fields: VesselFields) -> Field:
-    """Return the probability of any vessel, cut off where voxels belong to another class."""
+    """Return the probability of any vessel, cut off where voxels belong to another class.
+
+    Not on the fragment's own way: where it was carried through another's voxels, they are its own too.
+    """
     reach = float(fragment.radius_mm.max()) + 2.0
     low, high = fragment.xyz.min(axis=0) - reach, fragment.xyz.max(axis=0) + reach
     inverse = fields.total.inverse
@@ -247,6 +282,11 @@ def _own_field(fragment: Fragment, fields: VesselFields) -> Field:
     stop = np.minimum(np.ceil(ijk.max(axis=0)).astype(int) + 1, fields.total.array.shape)
     box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     foreign = (fields.classes[box] >= 0) & ~np.isin(fields.classes[box], sorted(fragment.members))
+    at = np.argwhere(foreign)
+    if len(at):
+        away, nearest = cKDTree(fragment.xyz).query(fields.total.affine.apply(at + start))
+        own = at[away <= fragment.radius_mm[nearest]]
+        foreign[own[:, 0], own[:, 1], own[:, 2]] = False
     array = np.where(foreign, 0.0, fields.total.array[box])
     matrix = np.array(fields.total.affine.matrix)
     matrix[:3, 3] = fields.total.affine.apply(start)

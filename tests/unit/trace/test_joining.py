@@ -5,7 +5,14 @@ import pytest
 
 from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.trace.evidence import VESSELS
-from nvc_pipeline.trace.joining import Fragment, join, join_cost, split_at_trunk, without_doubles
+from nvc_pipeline.trace.joining import (
+    Fragment,
+    join,
+    join_cost,
+    split_at_trunk,
+    without_doubles,
+    without_overlaps,
+)
 
 
 def piece(start, end, *, name=Structure.AICA, radius=0.6, sure=1.0):
@@ -86,6 +93,20 @@ def test_two_vertebral_arteries_in_one_piece_are_cut_where_the_basilar_springs()
     parts = split_at_trunk([both, ba], 1.5)
     assert len(parts) == 3
     assert {round(float(p.xyz[:, 0].mean())) for p in parts} == {4, -4, 0}
+
+
+def test_ends_that_have_passed_each_other_are_cut_back_and_meet(rules):
+    one, two = piece([0, 0, 0], [12, 0, 0]), piece([9, 0.2, 0], [18, 0.2, 0])
+    cut = without_overlaps([one, two], rules.overlap_mm)
+    assert cut[0].length_mm == pytest.approx(12.0)
+    assert cut[1].xyz[0, 0] > 11.0
+    assert len(join(cut, rules)) == 1
+
+
+def test_a_branch_that_springs_is_not_cut_back(rules):
+    trunk, branch = piece([0, 0, 0], [20, 0, 0]), piece([18.5, 0.2, 0], [18.5, 8, 0])
+    cut = without_overlaps([trunk, branch], rules.overlap_mm)
+    assert cut[1].length_mm == pytest.approx(branch.length_mm)
 
 
 def test_the_shorter_of_two_tubes_in_one_place_is_left_out():
