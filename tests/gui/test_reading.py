@@ -282,3 +282,38 @@ def test_nothing_is_left_behind_when_the_window_closes(qtbot, open_window, tmp_p
     settle(qtbot)
     assert {id(w) for w in QApplication.topLevelWidgets() if w.isVisible()} <= before
     assert not any(isValid(canvas) and canvas.isVisible() for canvas in canvases)
+
+
+def test_two_readers_at_once_are_blind_until_both_have_signed(qtbot, open_window, tmp_path):
+    rc.write_result(tmp_path / "w" / "a")
+    windows = {name: open_window(tmp_path / "w", name) for name in ("ada", "bob")}
+    for window in windows.values():
+        window.open_case("case-001")
+    ada, bob = (windows[name].reading for name in ("ada", "bob"))
+    ada.accept()
+    assert not any(b.isChecked() for box in bob.form.sides.values() for b in box.buttons.values())
+    ada.act("other_side")
+    ada.accept()
+    ada.act("second")
+    ada.act("sign")
+    assert ada.desk.signed is not None
+    assert bob.desk.editable
+    windows["bob"].go("worklist")
+    windows["bob"].worklist.look()
+    assert windows["bob"].worklist.model.rows[0].state == "second_read_wanted"
+    windows["bob"].open_case("case-001")
+    assert bob.form.others.isHidden()
+    bob.act("reject")
+    bob.form.sides[bob.side].reason.insert("no vessel there")
+    bob.form.sides[bob.side].changed.emit()
+    bob.act("other_side")
+    bob.accept()
+    bob.act("sign")
+    assert bob.desk.signed is not None
+    assert bob.form.others.text().count("ada, version 1") == 1
+    windows["ada"].open_case("case-001")
+    assert "bob, version 1" in ada.form.others.text()
+    assert "reject" in ada.form.others.text()
+    found = audit.verify(windows["ada"].database)
+    assert found.whole
+    assert found.readings == 2
