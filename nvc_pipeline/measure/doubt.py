@@ -1,0 +1,34 @@
+"""How far a surface may be off where the fitted scene leaves brightness unexplained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvc_pipeline.config.measure import FitConfig, IntervalConfig
+from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.trace.surface import SceneFit, blur_sigmas
+
+_ROOT_2PI = 2.5066282746310002
+_FEW = 8
+
+
+def unexplained_mm(
+    fit: SceneFit, at: FloatArray, volume: Volume, fit_config: FitConfig, config: IntervalConfig
+) -> float:
+    """Return the shift of a surface near ``at`` that would make the residual seen there, mm.
+
+    The residual's root mean square within ``residual_reach_mm``, less the noise's, over the slope that
+    an edge of the fitted contrast has under the point-spread function, ``contrast / (sigma sqrt(2 pi))``.
+    Voxels left out as another structure's count: that structure may lie in the gap.
+    """
+    near = np.linalg.norm(fit.places - at, axis=1) <= config.residual_reach_mm
+    if np.count_nonzero(near) < _FEW:
+        return 0.0
+    excess = float(np.mean(fit.residual[near] ** 2)) - fit.noise**2
+    if excess <= 0.0:
+        return 0.0
+    parts = len(fit.scene.parts)
+    contrast = float(fit.parameters[0] - np.max(fit.parameters[4 : 4 + parts]))
+    stretch = float(np.exp(fit.parameters[fit.scene.head - 1]))
+    sigma = float(blur_sigmas(volume, fit_config).mean()) * stretch
+    return float(np.sqrt(excess)) * sigma * _ROOT_2PI / max(contrast, 0.1)
