@@ -52,6 +52,7 @@ class FitConfig(Section):
     flattening_step: float = Field(gt=0)
     sheet_knot_mm: float = Field(gt=0)
     sheet_bend_mm: float = Field(gt=0)
+    sheet_shift_mm: float = Field(gt=0)
     sheet_half_length_mm: float = Field(gt=0)
     sheet_half_width_mm: float = Field(gt=0)
     reach_mm: float = Field(gt=0)

@@ -121,6 +121,12 @@ class _Model:
             # One round blur for unequal voxel sides: a ninth of the work, and near enough to begin with.
             sigmas = np.full(3, float(np.prod(sigmas)) ** (1.0 / 3.0))
         self.sigma, self.shifts, self.weights = quadrature(sigmas, volume.affine.direction)
+        # A plane sees only the blur along its normal, so the pons needs no quadrature.
+        self.sheet_sigma = (
+            0.0
+            if scene.sheet is None
+            else float(np.linalg.norm(sigmas * (scene.sheet.axes[2] @ volume.affine.direction)))
+        )
         self.middle = xyz.mean(axis=0)
         self.span = max(float(np.abs(xyz - self.middle).max()), 1.0)
 
@@ -133,11 +139,15 @@ class _Model:
         stretch = float(np.exp(p[scene.head - 1]))
         for shift, weight in zip(self.shifts, self.weights, strict=True):
             at = self.xyz if len(self.shifts) == 1 else self.xyz + shift * stretch
-            for i, (part, where) in enumerate(zip(scene.parts, scene.slices(), strict=True)):
+            for i, (part, where) in enumerate(zip(scene.tubes, scene.slices(), strict=False)):
                 value, jacobian, sigma = part.fraction(p[where], at, self.sigma * stretch)
                 values[:, i] += weight * value
                 by_sigma[:, i] += weight * sigma
                 jacobians[i] += weight * jacobian
+        if scene.sheet is not None:
+            values[:, -1], jacobians[-1], by_sigma[:, -1] = scene.sheet.fraction(
+                p[scene.slices()[-1]], self.xyz, self.sheet_sigma * stretch
+            )
         return values, by_sigma, jacobians
 
     def __call__(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
