@@ -90,6 +90,8 @@ class IntervalConfig(Section):
     model_sd_mm: float = Field(ge=0)
     radius_model_sd_mm: float = Field(ge=0)
     overlap_mm: float = Field(gt=0)
+    segmentation_sd_mm: float = Field(ge=0)
+    corridor_ends_scale: float = Field(ge=0)
     corridor_sd_mm: float = Field(ge=0)
     unseen_exit_sd_mm: float = Field(ge=0)
     residual_reach_mm: float = Field(gt=0)
@@ -97,6 +99,8 @@ class IntervalConfig(Section):
     residual_max_mm: float = Field(gt=0)
     disagreement_scale: float = Field(ge=0)
     disagreement_max_mm: float = Field(gt=0)
+    open_end_mm: float = Field(gt=0)
+    open_end_scale: float = Field(ge=0)
 
 
 class DeformationConfig(Section):

@@ -241,10 +241,12 @@ def _surrounds(offset: FloatArray) -> bool:
 
 def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
     """Return the coefficients of a quadratic surface through (N, 2) places, outliers weighted down."""
-    design, weight = _quadratic(xy), np.ones(len(xy))
-    solved = np.zeros(design.shape[1])
+    design = _quadratic(xy)
+    weight: FloatArray = np.ones(len(xy))
+    solved: FloatArray = np.zeros(design.shape[1])
     for _ in range(4):
-        solved, *_ = np.linalg.lstsq(design * weight[:, None], height * weight, rcond=None)
+        fitted = np.linalg.lstsq(design * weight[:, None], height * weight, rcond=None)[0]
+        solved = np.asarray(fitted, dtype=np.float64)
         weight = 1.0 / np.sqrt(1.0 + ((height - design @ solved) / _OUTLIER_MM) ** 2)
     return solved
 

@@ -175,7 +175,9 @@ def corridor_sd(
     points, arc = _longer(path.points[attached], path.arc[attached], _SPREAD * exit_sd)
     half, step = config.zones.corridor_half_width_mm, 0.25
     local = sheet.local(points)
-    near = sheet.inside(local, -0.2) & (np.abs(arc - at) < config.fit.profile_mm + _SPREAD * exit_sd)
+    near = np.asarray(sheet.inside(local, -0.2), dtype=np.bool_) & (
+        np.abs(arc - at) < config.fit.profile_mm + _SPREAD * exit_sd
+    )
     if not np.any(near):
         return 0.0
     arc = arc[near]

@@ -19,7 +19,7 @@ from nvc_pipeline.measure.contact import (
     tangents_near,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
-from nvc_pipeline.measure.doubt import unexplained_mm
+from nvc_pipeline.measure.doubt import open_end, unexplained_mm
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
@@ -77,7 +77,8 @@ def _doubt(
         return 0.0, "fit_does_not_explain_the_image"
     if apart > c.disagreement_max_mm:
         return 0.0, "fit_left_the_traced_anatomy"
-    return float(np.hypot(c.residual_scale * left, c.disagreement_scale * apart)), ""
+    terms = (c.segmentation_sd_mm, c.residual_scale * left, c.disagreement_scale * apart)
+    return float(np.linalg.norm(terms)), ""
 
 
 def _out_of_image(
@@ -109,6 +110,9 @@ def _contact(
         return None
     s = float(profile.arc[at[0]])
     doubt_sd = float(np.hypot(doubt_sd, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
+    at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
+    if open_end(traced, vessel, at_axis, config.interval):
+        doubt_sd = float(np.hypot(doubt_sd, config.interval.open_end_scale * max(value, 0.0)))
     sd = total_sd(gaps[1:], config.interval, doubt_sd)
     ground = profile.on_nerve[0, at[0]]
     on_vessel = profile.on_vessel[0, at[0]]
@@ -208,7 +212,9 @@ def _ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
     """Return the SD of the root exit point (a default where it was not seen) and of the detachment, mm."""
     nerve = traced.nerve
     seen = None if nerve is None else nerve.exit_point
-    return (config.interval.unseen_exit_sd_mm if seen is None else seen.sd_mm), _landmark_sd(traced)
+    scale = config.interval.corridor_ends_scale
+    exit_sd = config.interval.unseen_exit_sd_mm if seen is None else scale * seen.sd_mm
+    return exit_sd, scale * _landmark_sd(traced)
 
 
 def _arc(traced: TracedSide, s: float, draws: FloatArray, config: MeasureConfig) -> Measure:

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nvc_pipeline.measure.doubt import unexplained_mm
+from nvc_pipeline.domain.traced import Centreline
+from nvc_pipeline.geometry import Points
+from nvc_pipeline.measure.doubt import open_end, unexplained_mm
 from nvc_pipeline.measure.refine import nerve_path, refine_vessel
 from nvc_pipeline.measure.side import measure_side
 
@@ -41,3 +43,18 @@ def test_a_gap_that_is_not_believed_is_invalid_and_says_so(crossing, config):
     (contact,) = measure_side(traced, volume, strict).contacts
     assert contact.gap_mm.reason == "fit_left_the_traced_anatomy"
     assert sum(contact.grade_probabilities.values()) == pytest.approx(1.0)
+
+
+def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossing, crossing_report, config):
+    _, volume, traced = crossing
+    (vessel,) = traced.vessels
+    (whole,) = crossing_report.contacts
+    line = vessel.centreline
+    at = np.asarray(whole.nearest_on_vessel_lps_mm)
+    nearest = int(np.argmin(np.linalg.norm(line.points.xyz - at, axis=1)))
+    cut = Centreline(Points(line.points.xyz[: nearest + 2]), line.radius_mm[: nearest + 2])
+    lost = replace(traced, vessels=(replace(vessel, centreline=cut),))
+    assert open_end(lost, lost.vessels[0], cut.points.xyz[-1], config.interval)
+    assert not open_end(traced, vessel, line.points.xyz[nearest], config.interval)
+    (contact,) = measure_side(lost, volume, config).contacts
+    assert contact.gap_mm.low < whole.gap_mm.low - 0.1
