@@ -31,7 +31,7 @@ def compare_side(report: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any
         "detachment_mm": None,
         "offender": _class_of(report, report["offender"]),
         "true_offender": _class_of(truth, truth["offender"]),
-        "gaps": [_pair(c, report["contacts"]) for c in truth["contacts"] if c["gap_mm"] <= 1.5],
+        "gaps": _pairs([c for c in truth["contacts"] if c["gap_mm"] <= 1.5], report["contacts"]),
         "zone": report["contacts"][0]["zone"] if report["contacts"] else None,
         "true_zone": truth["contacts"][0]["zone"] if truth["contacts"] else None,
     }
@@ -47,15 +47,31 @@ def _class_of(side: dict[str, Any], vessel_id: str | None) -> str | None:
     return next((c["vessel_class"] for c in side["contacts"] if c["vessel_id"] == vessel_id), None)
 
 
-def _pair(true: dict[str, Any], contacts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    place = np.asarray(true["nearest_on_nerve_lps_mm"])
-    best, best_mm = None, MATCH_MM
-    for contact in contacts:
-        apart = float(np.linalg.norm(np.asarray(contact["nearest_on_nerve_lps_mm"]) - place))
-        if contact["vessel_class"] != true["vessel_class"]:
-            apart += 1.0
-        if apart < best_mm:
-            best, best_mm = contact, apart
+def _pairs(truth: Sequence[dict[str, Any]], contacts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Pair true contacts with ours by place, nearest first, each of ours with one true one at most.
+
+    A vessel that was not found is missed; it doesn't take the gap of the vessel beside it.
+    """
+    costs = sorted(
+        (cost, i, j)
+        for i, true in enumerate(truth)
+        for j, ours in enumerate(contacts)
+        if (cost := _apart(true, ours)) < MATCH_MM
+    )
+    partner: dict[int, int] = {}
+    for _, i, j in costs:
+        if i not in partner and j not in partner.values():
+            partner[i] = j
+    return [_pair(true, contacts[partner[i]] if i in partner else None) for i, true in enumerate(truth)]
+
+
+def _apart(true: dict[str, Any], ours: dict[str, Any]) -> float:
+    """Return how far two contacts lie apart on the nerve, mm; another name counts as 1 mm."""
+    apart = np.subtract(ours["nearest_on_nerve_lps_mm"], true["nearest_on_nerve_lps_mm"])
+    return float(np.linalg.norm(apart)) + float(ours["vessel_class"] != true["vessel_class"])
+
+
+def _pair(true: dict[str, Any], best: dict[str, Any] | None) -> dict[str, Any]:
     gap = best["gap_mm"] if best is not None else {"value": None, "low": None, "high": None}
     return {
         "true_mm": true["gap_mm"],

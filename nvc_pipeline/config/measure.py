@@ -52,6 +52,7 @@ class FitConfig(Section):
     flattening_step: float = Field(gt=0)
     sheet_knot_mm: float = Field(gt=0)
     sheet_bend_mm: float = Field(gt=0)
+    sheet_shift_mm: float = Field(gt=0)
     sheet_half_length_mm: float = Field(gt=0)
     sheet_half_width_mm: float = Field(gt=0)
     reach_mm: float = Field(gt=0)
@@ -61,6 +62,7 @@ class FitConfig(Section):
     vessel_window_max_mm: float = Field(gt=0)
     vessel_beyond_mm: float = Field(ge=0)
     follow_gap_mm: float = Field(gt=0)
+    nerve_window_mm: float = Field(gt=0)
     neighbour_mm: float = Field(gt=0)
     neighbours_max: int = Field(ge=0)
     root_overlap_mm: float = Field(ge=0)
@@ -87,6 +89,18 @@ class IntervalConfig(Section):
     covariance_scale: float = Field(gt=0)
     model_sd_mm: float = Field(ge=0)
     radius_model_sd_mm: float = Field(ge=0)
+    overlap_mm: float = Field(gt=0)
+    segmentation_sd_mm: float = Field(ge=0)
+    corridor_ends_scale: float = Field(ge=0)
+    corridor_sd_mm: float = Field(ge=0)
+    unseen_exit_sd_mm: float = Field(ge=0)
+    residual_reach_mm: float = Field(gt=0)
+    residual_scale: float = Field(ge=0)
+    residual_max_mm: float = Field(gt=0)
+    disagreement_scale: float = Field(ge=0)
+    disagreement_max_mm: float = Field(gt=0)
+    open_end_mm: float = Field(gt=0)
+    open_end_scale: float = Field(ge=0)
 
 
 class DeformationConfig(Section):
@@ -100,10 +114,15 @@ class DeformationConfig(Section):
     deviation_window_small_mm: float = Field(gt=0)
     deviation_reach_mm: float = Field(gt=0)
     deviation_points: int = Field(ge=4)
+    deviation_smooth_mm: float = Field(gt=0)
     natural_curvature_sd_mm: float = Field(ge=0)
+    natural_root_sd_mm: float = Field(ge=0)
+    natural_root_mm: float = Field(gt=0)
     dent_radius_mm: float = Field(gt=0)
     dent_core_mm: float = Field(gt=0)
-    dent_model_sd_mm: float = Field(ge=0)
+    dent_reach_mm: float = Field(gt=0)
+    dent_natural_sd_mm: float = Field(ge=0)
+    dent_sulcus_sd_mm: float = Field(ge=0)
 
 
 class PatternConfig(Section):

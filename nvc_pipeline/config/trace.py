@@ -41,6 +41,14 @@ class NerveTraceConfig(Section):
     centreline_sd_floor_mm: float = Field(gt=0)
 
 
+class EighthConfig(Section):
+    """The vestibulocochlear nerve, the facial nerve's neighbour."""
+
+    expected_radius_mm: float = Field(gt=0)
+    max_radius_mm: float = Field(gt=0)
+    min_length_mm: float = Field(gt=0)
+
+
 class DetachmentConfig(Section):
     """Where the nerve leaves the pons: the definition and the landmark, joined."""
 
@@ -158,6 +166,7 @@ class TraceConfig(Section):
 
     fluid: FluidConfig
     nerve: NerveTraceConfig
+    eighth: EighthConfig
     detachment: DetachmentConfig
     porus: PorusConfig
     pons: PonsConfig

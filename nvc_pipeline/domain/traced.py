@@ -104,7 +104,12 @@ class Vessel:
 
 @dataclass(frozen=True)
 class TracedSide:
-    """All that was traced on one side; ``nerve`` is None where it was not found."""
+    """All that was traced on one side; ``nerve`` is None where it was not found.
+
+    ``eighth`` is the cisternal part of the vestibulocochlear nerve, medial end first, or None. It is
+    no structure of interest: it runs beside the facial nerve, and a surface can be told from its
+    neighbour's only where the neighbour is known.
+    """
 
     side: Side
     nerve: FacialNerve | None
@@ -112,3 +117,4 @@ class TracedSide:
     pons: Surface | None
     reason: str = ""
     findings: tuple[Finding, ...] = field(default=())
+    eighth: Centreline | None = None

@@ -48,7 +48,9 @@ def contact_area(
         (D, M) mm at the vessel's nearest point.
     """
     bulge = 1.0 / nerve_radius + 1.0 / vessel_radius
-    width = 2.0 * np.sqrt(np.maximum(2.0 * (tau_mm - profile.gap) / bulge, 0.0))
+    # Surfaces that overlap touch, and no more (see ``soft_overlap``).
+    gap = np.maximum(profile.gap, -config.interval.overlap_mm)
+    width = 2.0 * np.sqrt(np.maximum(2.0 * (tau_mm - gap) / bulge, 0.0))
     most = np.where(
         np.isfinite(nerve_radius), np.pi * nerve_radius, 2.0 * config.zones.corridor_half_width_mm
     )

@@ -8,9 +8,17 @@ import numpy as np
 
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.case import Measure
+from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.interval import normal_measure
 from nvc_pipeline.measure.refine import NervePath, Refined
+from nvc_pipeline.trace.curve import smooth as smooth_curve
+
+# The ring about a contact on the pons: normals within 66 degrees of the patch's, enough vertices in seven
+# of eight directions, and the height at which a vertex counts half.
+_FACING = 0.4
+_FEW_RING, _EIGHTHS = 40, 7
+_OUTLIER_MM = 0.15
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ def deformation(
     path: NervePath,
     s: float,
     ground: FloatArray,
+    push: FloatArray,
+    pons: Surface | None,
     parameters: FloatArray,
     config: MeasureConfig,
 ) -> Deformation:
@@ -56,6 +66,10 @@ def deformation(
         Arc length of the contact, mm.
     ground:
         Contact point on nerve or pons, LPS mm, shape (3,).
+    push:
+        Unit direction from the vessel to the nerve there, shape (3,).
+    pons:
+        The traced surface of the pons, which reaches farther than the fitted patch.
     parameters:
         (D, P); row 0 the estimate.
     """
@@ -66,8 +80,8 @@ def deformation(
     else:
         geometry = parameters[:, refined.fit.scene.slices()[refined.nerve]]
         area, flat, dent = _section(refined, geometry, s, config)
-        shift = _deviation(refined, geometry, path, s, config)
-    return Deformation(area, flat, dent, shift, _pons(refined, parameters, s, ground, config))
+        shift = _deviation(refined, geometry, path, s, push, config)
+    return Deformation(area, flat, dent, shift, _pons(refined, parameters, s, ground, pons, config))
 
 
 def _section(
@@ -116,40 +130,54 @@ def _effect(
 
 
 def _deviation(
-    refined: Refined, geometry: FloatArray, path: NervePath, s: float, config: MeasureConfig
+    refined: Refined,
+    geometry: FloatArray,
+    path: NervePath,
+    s: float,
+    push: FloatArray,
+    config: MeasureConfig,
 ) -> Effect:
-    """Largest distance of the axis from a smooth course through what lies outside the contact."""
+    """How far the axis is pushed off its natural course, away from the vessel (M09).
+
+    The natural course is the smoothest curve through what lies outside a window about the contact
+    (least bending energy). Only displacement along ``push``, from the vessel's axis to the nerve's,
+    counts: a bend towards the vessel is no work of the vessel. The curve's own natural bend is
+    part of the uncertainty; it is largest at the root, where the nerve turns off the pons.
+    """
     assert refined.nerve is not None
     c = config.deformation
     arc = refined.nerve_arc
     points = refined.tube(refined.nerve).place(geometry).points
+    # The attached part before the tube's own start carries the course on towards the root.
+    lead = (path.arc < arc[0]) & (path.arc > s - c.deviation_window_mm - c.deviation_reach_mm)
+    x = np.concatenate([path.arc[lead], arc])
+    ahead = np.broadcast_to(path.points[lead], (len(points), int(lead.sum()), 3))
+    y = np.concatenate([ahead, points], axis=1)
     for half in (c.deviation_window_mm, c.deviation_window_small_mm):
-        outside = np.abs(arc - s) >= half
-        before, after = outside & (arc < s), outside & (arc > s)
-        back = -(s - half - float(path.arc[0])) if len(path.arc) else 0.0
-        if np.count_nonzero(after) >= c.deviation_points and (np.count_nonzero(before) >= 3 or back < -1.0):
+        outside = np.abs(x - s) >= half
+        before, after = outside & (x < s), outside & (x > s)
+        if min(np.count_nonzero(before), np.count_nonzero(after)) >= c.deviation_points:
             break
     else:
         return Effect.missing("too_little_nerve_beside_the_contact")
-    inside = ~outside
-    # The attached part before the tube's own start carries the course on towards the root.
-    extra = path.arc < arc[0]
-    extra &= path.arc > s - half - c.deviation_reach_mm
-    x = np.concatenate([path.arc[extra], arc[outside]])
-    order = 3 if np.count_nonzero(before) + np.count_nonzero(extra) >= c.deviation_points else 2
-    y = np.concatenate(
-        [np.broadcast_to(path.points[extra], (len(points), int(extra.sum()), 3)), points[:, outside]], axis=1
+    use = np.abs(x - s) <= half + c.deviation_reach_mm
+    flat = y[:, use].transpose(1, 0, 2).reshape(int(use.sum()), -1)
+    inside = (x >= arc[0]) & (np.abs(x - s) < half)
+    smooth = smooth_curve(
+        x[use],
+        flat,
+        outside[use].astype(np.float64),
+        x[inside],
+        length_mm=c.deviation_smooth_mm,
+        knot_spacing_mm=config.fit.knot_mm / 2.0,
     )
-    use = x <= s + half + c.deviation_reach_mm
-    design = np.vander((x[use] - s) / 5.0, order + 1)
-    project = np.linalg.pinv(design)
-    smooth = np.vander((arc[inside] - s) / 5.0, order + 1) @ (project @ y[:, use])
-    off = np.linalg.norm(points[:, inside] - smooth, axis=2)
-    at = int(np.argmax(off[0]))
-    # Distance along the estimate's own direction: no bias from taking a length of noise.
-    direction = (points[0, inside][at] - smooth[0, at]) / max(float(off[0, at]), 1e-9)
-    along = (points[:, inside][:, at] - smooth[:, at]) @ direction
-    sd = float(np.hypot(along[1:].std() * config.interval.covariance_scale, c.natural_curvature_sd_mm))
+    off = y[:, inside] - smooth.reshape(int(inside.sum()), len(points), 3).transpose(1, 0, 2)
+    along = off @ push
+    at = int(np.argmax(along[0]))
+    along = along[:, at]
+    root = c.natural_root_sd_mm * float(np.exp(-0.5 * (max(s, 0.0) / c.natural_root_mm) ** 2))
+    natural = float(np.hypot(c.natural_curvature_sd_mm, root)) * (half / c.deviation_window_mm) ** 2
+    sd = float(np.hypot(along[1:].std() * config.interval.covariance_scale, natural))
     value = float(along[0])
     stretched = value + (along - value) * (sd / max(float(along[1:].std()), 1e-9))
     bounds = normal_measure(value, sd).bounds() or (value, value, value)
@@ -157,26 +185,70 @@ def _deviation(
 
 
 def _pons(
-    refined: Refined, parameters: FloatArray, s: float, ground: FloatArray, config: MeasureConfig
+    refined: Refined,
+    parameters: FloatArray,
+    s: float,
+    ground: FloatArray,
+    pons: Surface | None,
+    config: MeasureConfig,
 ) -> Effect:
-    """Depth of the pons below a smooth low-order surface fitted around the contact (M10)."""
+    """Depth of the pons below a smooth low-order surface through what surrounds the contact (M10).
+
+    The reference is a quadratic through the traced surface in a ring that is wider than the fitted
+    patch: a dent by a thick vessel fills most of the patch, and would draw the reference down.
+    """
     sheet, part = refined.fit.scene.sheet, refined.sheet
-    if sheet is None or part is None or s > config.zones.detachment_to_mm:
+    if sheet is None or part is None or pons is None or s > config.zones.detachment_to_mm:
         return Effect.missing("contact_is_off_the_pons")
     c = config.deformation
-    geometry = parameters[:, refined.fit.scene.slices()[part]]
     x = np.arange(-sheet.half[0] + 0.25, sheet.half[0], 0.5)
     y = np.arange(-sheet.half[1] + 0.25, sheet.half[1], 0.5)
-    xy = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
+    patch = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
     at = sheet.local(ground[None])[0, :2]
-    away = np.linalg.norm(xy - at, axis=1)
-    outside, inside = away >= c.dent_radius_mm, away <= c.dent_core_mm
-    if np.count_nonzero(outside) < 20 or np.count_nonzero(inside) < 1:
+    core = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_core_mm]
+    around = sheet.local(pons.vertices)
+    away = np.linalg.norm(around[:, :2] - at, axis=1)
+    ring = (away >= c.dent_radius_mm) & (away <= c.dent_reach_mm)
+    ring &= (pons.normals @ sheet.axes[2] > _FACING) & (np.abs(around[:, 2]) < c.dent_reach_mm)
+    if len(core) < 1 or not _surrounds(around[ring, :2] - at):
         return Effect.missing("too_little_of_the_pons_beside_the_contact")
-    height = geometry @ sheet.basis(xy).T
-    smooth = height[:, outside] @ np.linalg.pinv(_quadratic(xy[outside])).T @ _quadratic(xy[inside]).T
-    depth = (smooth - height[:, inside]).mean(axis=1)
-    return _effect(depth, config.interval.covariance_scale, c.dent_model_sd_mm, floor=-10.0)
+    reference = _quadratic(core - at) @ _ring_surface(around[ring, :2] - at, around[ring, 2])
+    height = (parameters[:, refined.fit.scene.slices()[part]] @ sheet.basis(core).T).mean(axis=1)
+    # A dent that is narrower than the patch can bend shows as a vessel that is sunk into the patch.
+    height = np.minimum(height, _underside(refined, parameters, at, c.dent_core_mm))
+    depth = reference.mean() - height
+    natural = c.dent_natural_sd_mm if s > config.zones.attached_from_mm else c.dent_sulcus_sd_mm
+    return _effect(depth, config.interval.covariance_scale, natural, floor=-10.0)
+
+
+def _underside(refined: Refined, parameters: FloatArray, at: FloatArray, reach_mm: float) -> FloatArray:
+    """Return how high over the patch's plane the vessel's lowest place near ``at`` (2,) lies, (D,)."""
+    sheet = refined.fit.scene.sheet
+    assert sheet is not None
+    placed = refined.tube(0).place(parameters[:, refined.fit.scene.slices()[0]])
+    axis = sheet.local(placed.points)
+    near = np.linalg.norm(axis[0, :, :2] - at, axis=1) <= reach_mm
+    if not near.any():
+        return np.full(len(parameters), np.inf)
+    return np.asarray((axis[:, near, 2] - placed.radius[:, near]).min(axis=1))
+
+
+def _surrounds(offset: FloatArray) -> bool:
+    """Tell whether points (N, 2) stand in nearly every eighth of the circle about the origin."""
+    eighth = np.floor(np.arctan2(offset[:, 1], offset[:, 0]) / (np.pi / 4)).astype(int)
+    return len(offset) >= _FEW_RING and len(np.unique(eighth)) >= _EIGHTHS
+
+
+def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
+    """Return the coefficients of a quadratic surface through (N, 2) places, outliers weighted down."""
+    design = _quadratic(xy)
+    weight: FloatArray = np.ones(len(xy))
+    solved: FloatArray = np.zeros(design.shape[1])
+    for _ in range(4):
+        fitted = np.linalg.lstsq(design * weight[:, None], height * weight, rcond=None)[0]
+        solved = np.asarray(fitted, dtype=np.float64)
+        weight = 1.0 / np.sqrt(1.0 + ((height - design @ solved) / _OUTLIER_MM) ** 2)
+    return solved
 
 
 def _quadratic(xy: FloatArray) -> FloatArray:

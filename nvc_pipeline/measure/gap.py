@@ -7,6 +7,7 @@ width of the segment's path.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,10 @@ from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Placed
 
 IntArray = npt.NDArray[np.int64]
+
+# Standard normal quantiles of equal weight, and how many SD are looked at.
+_NODES = (-1.4, -0.76, -0.25, 0.25, 0.76, 1.4)
+_SPREAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -135,15 +140,77 @@ def _over_ground(
     rough = _distances(ground[:1], vessel.points[:1])[0].min(axis=1)
     near = np.flatnonzero(rough < rough.min() + config.fit.profile_mm)
     distance = _distances(ground[:, near], vessel.points)
-    # An axis below the surface is deeper than touching: its distance counts as negative.
+    # An axis below the surface is deeper than touching: over its foot the distance is negative, and
+    # beside the foot it grows by the way along the surface.
     axis = sheet.local(vessel.points)
-    below = axis[..., 2] < np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry)
-    clearance = np.where(below[:, None, :], -distance, distance) - vessel.radius[:, None, :]
+    depth = (np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry) - axis[..., 2])[:, None, :]
+    beside = np.sqrt(np.maximum(distance**2 - depth**2, 0.0))
+    clearance = np.where(depth > 0.0, beside - depth, distance) - vessel.radius[:, None, :]
     signed = np.broadcast_to(rough - vessel.radius[0].min(), height.shape).copy()
     index: IntArray = np.zeros(height.shape, dtype=np.int64)
     index[:, near] = np.argmin(clearance, axis=2)
     signed[:, near] = np.take_along_axis(clearance, index[:, near, None], axis=2)[..., 0]
     return signed, index, ground
+
+
+def corridor_sd(
+    refined: Refined, path: NervePath, at: float, ends_sd_mm: tuple[float, float], config: MeasureConfig
+) -> float:
+    """Return the SD of the smallest gap that comes from where the corridor lies, mm.
+
+    The pons hides the attached segment, so the strip may lie to one side of where it was traced, or end
+    sooner or later. The gap is taken again for strips moved across by the corridor's own SD and by
+    that of its ends (exit and detachment, mm), and moved along by the exit's.
+
+    Parameters
+    ----------
+    at:
+        Arc length of the smallest gap, mm; on the free nerve the SD is 0.
+    """
+    sheet, part = refined.fit.scene.sheet, refined.sheet
+    attached = path.arc <= config.zones.detachment_from_mm
+    if sheet is None or part is None or at > config.zones.detachment_from_mm or attached.sum() < 5:
+        return 0.0
+    exit_sd, detachment_sd = ends_sd_mm
+    points, arc = _longer(path.points[attached], path.arc[attached], _SPREAD * exit_sd)
+    half, step = config.zones.corridor_half_width_mm, 0.25
+    local = sheet.local(points)
+    near = np.asarray(sheet.inside(local, -0.2), dtype=np.bool_) & (
+        np.abs(arc - at) < config.fit.profile_mm + _SPREAD * exit_sd
+    )
+    if not np.any(near):
+        return 0.0
+    arc = arc[near]
+    along = arc / min(float(path.arc[0]), -1.0)
+    sd = np.sqrt(
+        config.interval.corridor_sd_mm**2 + (along * exit_sd) ** 2 + ((1 - along) * detachment_sd) ** 2
+    )
+    wide = half + _SPREAD * float(sd.max())
+    across = np.arange(-wide, wide + step, step)
+    xy = local[near][:, None, :2] + across[None, :, None] * np.array([0.0, 1.0])
+    xy[..., 1] = np.clip(xy[..., 1], -sheet.half[1], sheet.half[1])
+    slices = refined.fit.scene.slices()
+    vessel = refined.tube(0).place(refined.fit.parameters[None, slices[0]])
+    signed = _over_ground(
+        sheet, vessel, xy.reshape(-1, 2), refined.fit.parameters[None, slices[part]], config
+    )[0].reshape(len(arc), -1)
+    smallest = []
+    for z_across, z_along in itertools.product(_NODES, _NODES):
+        inside = np.abs(across[None, :] - z_across * sd[:, None]) <= half
+        inside &= (arc >= float(path.arc[0]) - z_along * exit_sd)[:, None]
+        if inside.any():
+            smallest.append(float(signed[inside].min()))
+    return float(np.std(smallest))
+
+
+def _longer(points: FloatArray, arc: FloatArray, by_mm: float) -> tuple[FloatArray, FloatArray]:
+    """Return the path continued straight before its start, by about ``by_mm``, at a coarser step."""
+    every = max(1, round(0.2 / float(arc[1] - arc[0])))
+    back = points[0] - points[min(10, len(points) - 1)]
+    back = back / max(float(np.linalg.norm(back)), 1e-9)
+    extra = np.arange(round(by_mm / 0.2), 0, -1) * 0.2
+    more = points[0] + extra[:, None] * back
+    return np.concatenate([more, points[::every]]), np.concatenate([arc[0] - extra, arc[::every]])
 
 
 def _nothing(rows: int) -> tuple[FloatArray, ...]:

@@ -21,6 +21,17 @@ def unbiased(estimate: float, draws: FloatArray) -> float:
     return float(2.0 * estimate - draws.mean())
 
 
+def soft_overlap(gap_mm: float, limit_mm: float) -> float:
+    """Return the gap with overlap kept below ``limit_mm``, monotonic and smooth.
+
+    Walls don't pass through each other: where two fitted surfaces overlap, one of the two is misplaced,
+    and what is known is that they touch.
+    """
+    if gap_mm >= 0.0:
+        return gap_mm
+    return float(limit_mm * np.expm1(gap_mm / limit_mm))
+
+
 def normal_measure(value: float, sd: float) -> Measure:
     """Return value and value +- 1.96 sd."""
     return Measure.of(value, value - Z95 * sd, value + Z95 * sd)

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.measure import FitConfig, MeasureConfig
-from nvc_pipeline.domain.traced import FacialNerve, TracedSide, Vessel
+from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
 from nvc_pipeline.trace.roi import Voxels, choose
 from nvc_pipeline.trace.sheet import Sheet
@@ -118,14 +118,21 @@ def refine_vessel(
     tubes = [Tube(curve, radius, fit, can_flatten=False)]
     neighbours: dict[str, int] = {}
     for other in _neighbours(traced, vessel, window, fit):
-        tube = _clip(other, window, fit)
+        tube = _clip(other.centreline, window, fit, can_flatten=False)
         if tube is not None:
             neighbours[other.vessel_id] = len(tubes)
             tubes.append(tube)
     nerve_part, nerve_arc = None, np.zeros(0)
     near_tube = cKDTree(curve).query(path.points[path.arc >= 0])[0].min() < fit.vessel_window_mm + 1.0
+    low = max(float(s[nearest]) - fit.nerve_window_mm, -fit.root_overlap_mm)
+    use = (path.arc >= low) & (path.arc <= max(float(s[nearest]), 0.0) + fit.nerve_window_mm)
+    # Nerve VIII runs beside VII: left out, the fit takes the edge of the one for that of the other.
+    beside = np.concatenate([curve, path.points[use]]) if near_tube else curve
+    if traced.eighth is not None:
+        tube = _clip(traced.eighth, beside, fit, can_flatten=True)
+        if tube is not None:
+            tubes.append(tube)
     if near_tube:
-        use = path.arc >= -fit.root_overlap_mm
         nerve_part, nerve_arc = len(tubes), path.arc[use]
         tubes.append(Tube(path.points[use], path.radius[use], fit, can_flatten=True))
     sheet = _sheet(traced, path, float(s[nearest]), fit)
@@ -172,15 +179,15 @@ def _neighbours(traced: TracedSide, vessel: Vessel, window: FloatArray, config: 
     return [other for _, other in sorted(found, key=lambda f: f[0])[: config.neighbours_max]]
 
 
-def _clip(vessel: Vessel, window: FloatArray, config: FitConfig) -> Tube | None:
-    line = vessel.centreline
+def _clip(line: Centreline, window: FloatArray, config: FitConfig, *, can_flatten: bool) -> Tube | None:
+    """Return the stretch of a tube that lies beside the window's points, None where there is none."""
     distance, _ = cKDTree(window).query(line.points.xyz)
     near = np.flatnonzero(distance < line.radius_mm + config.neighbour_mm + config.reach_mm)
     if len(near) < 2:
         return None
     use = slice(int(near[0]), int(near[-1]) + 1)
     curve, radius = resample_curve(line.points.xyz[use], line.radius_mm[use], config.curve_step_mm)
-    return Tube(curve, radius, config, can_flatten=False)
+    return Tube(curve, radius, config, can_flatten=can_flatten)
 
 
 def _sheet(traced: TracedSide, path: NervePath, s: float, config: FitConfig) -> Sheet | None:

@@ -19,9 +19,10 @@ from nvc_pipeline.measure.contact import (
     tangents_near,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
-from nvc_pipeline.measure.gap import Profile, gap_profile
+from nvc_pipeline.measure.doubt import open_end, unexplained_mm
+from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
-from nvc_pipeline.measure.interval import normal_measure, total_sd, unbiased
+from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
 from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
 
@@ -51,11 +52,33 @@ def measure_vessel(
             parameters = np.concatenate([refined.fit.parameters[None], rows])
             profile = gap_profile(refined, path, parameters, config)
             if len(profile.arc) >= 2:
-                return _contact(traced, vessel, path, refined, profile, parameters, cisternogram, config)
-            reason = "no_nerve_beside_the_vessel"
+                doubt_sd, reason = _doubt(refined, profile, float(gap[nearest]), cisternogram, config)
+                if not reason:
+                    return _contact(
+                        traced, vessel, path, refined, profile, parameters, doubt_sd, cisternogram, config
+                    )
+            else:
+                reason = "no_nerve_beside_the_vessel"
     if gap[nearest] > config.report_vessels_within_mm:
         return None
     return _unresolved(traced, vessel, path, nearest, reason, cisternogram, config)
+
+
+def _doubt(
+    refined: Refined, profile: Profile, traced_gap: float, volume: Volume, config: MeasureConfig
+) -> tuple[float, str]:
+    """Return an SD of the gap, mm, from what the fit leaves open, and why it is not believed, if so."""
+    at = profile.nearest()[0]
+    middle = (profile.on_nerve[0, at] + profile.vessel.points[0, profile.on_vessel[0, at]]) / 2.0
+    left = unexplained_mm(refined.fit, middle, volume, config.fit, config.interval)
+    apart = abs(float(profile.gap[0, at]) - traced_gap)
+    c = config.interval
+    if left > c.residual_max_mm:
+        return 0.0, "fit_does_not_explain_the_image"
+    if apart > c.disagreement_max_mm:
+        return 0.0, "fit_left_the_traced_anatomy"
+    terms = (c.segmentation_sd_mm, c.residual_scale * left, c.disagreement_scale * apart)
+    return float(np.linalg.norm(terms)), ""
 
 
 def _out_of_image(
@@ -75,21 +98,27 @@ def _contact(
     refined: Refined,
     profile: Profile,
     parameters: FloatArray,
+    doubt_sd: float,
     volume: Volume,
     config: MeasureConfig,
 ) -> Contact | None:
     rows = np.arange(len(parameters))
     at = profile.nearest()
     gaps = profile.gap[rows, at]
-    value = unbiased(float(gaps[0]), gaps[1:])
+    value = soft_overlap(unbiased(float(gaps[0]), gaps[1:]), config.interval.overlap_mm)
     if value > config.report_vessels_within_mm:
         return None
-    sd = total_sd(gaps[1:], config.interval)
+    s = float(profile.arc[at[0]])
+    doubt_sd = float(np.hypot(doubt_sd, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
+    at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
+    if open_end(traced, vessel, at_axis, config.interval):
+        doubt_sd = float(np.hypot(doubt_sd, config.interval.open_end_scale * max(value, 0.0)))
+    sd = total_sd(gaps[1:], config.interval, doubt_sd)
     ground = profile.on_nerve[0, at[0]]
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]
-    s = float(profile.arc[at[0]])
-    effects = deformation(refined, path, s, ground, parameters, config)
+    push = _unit(_nerve_axis(refined, path, s) - axis)
+    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, config)
     tau = contact_threshold(volume.resolution_mm, config.grades)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
@@ -150,6 +179,14 @@ def _touch(
     }
 
 
+def _nerve_axis(refined: Refined, path: NervePath, s: float) -> FloatArray:
+    """Return the nerve's axis at arc length s, as fitted where it was, shape (3,)."""
+    if refined.nerve is None:
+        return np.asarray(path.points[int(np.argmin(np.abs(path.arc - s)))])
+    placed = refined.tube(refined.nerve).place(refined.fit.geometry(refined.nerve))
+    return np.asarray(placed.points[int(np.argmin(np.abs(refined.nerve_arc - s)))])
+
+
 def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) -> FloatArray:
     """Return the nerve's radius along the profile (D, M), infinite on the pons."""
     out = np.full(profile.gap.shape, np.inf)
@@ -169,6 +206,15 @@ def porus_arc(traced: TracedSide) -> float | None:
 
 def _landmark_sd(traced: TracedSide) -> float:
     return traced.nerve.detachment.sd_mm if traced.nerve is not None else 0.0
+
+
+def _ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
+    """Return the SD of the root exit point (a default where it was not seen) and of the detachment, mm."""
+    nerve = traced.nerve
+    seen = None if nerve is None else nerve.exit_point
+    scale = config.interval.corridor_ends_scale
+    exit_sd = config.interval.unseen_exit_sd_mm if seen is None else scale * seen.sd_mm
+    return exit_sd, scale * _landmark_sd(traced)
 
 
 def _arc(traced: TracedSide, s: float, draws: FloatArray, config: MeasureConfig) -> Measure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +115,13 @@ class CaseDesk:
             for side in Side:
                 if before.edited.get(side):
                     signed_side = traced_from_report(side, reports[side])
-                    pons = traced[side].pons
-                    traced[side] = TracedSide(side, signed_side.nerve, signed_side.vessels, pons)
+                    traced[side] = TracedSide(
+                        side,
+                        signed_side.nerve,
+                        signed_side.vessels,
+                        traced[side].pons,
+                        eighth=traced[side].eighth,
+                    )
         journal: Journal = MemoryJournal()
         if self.database is not None and (self.draft is not None or self.signed is None):
             journal = DatabaseJournal(self.database, self.draft, self._begin)
@@ -253,7 +259,7 @@ class CaseDesk:
         traced = corrections.with_nerve_path(old, side, tube, detachment=tube.xyz[0], porus=tube.xyz[-1])
         if not traced.vessels and self.result.tof is not None:
             near = snap.vessels_about(self.result.tof, tube.xyz, self.config.review, settings)
-            traced = TracedSide(side, traced.nerve, near, traced.pons, findings=traced.findings)
+            traced = replace(traced, vessels=near)
         return self._apply(Edit(action, side, traced))
 
     def move_landmark(self, side: Side, landmark: Landmark, point: FloatArray) -> Change:

@@ -119,6 +119,7 @@ def traced_to_json(traced: TracedSide) -> dict[str, Any]:
         "nerve": None if traced.nerve is None else _nerve_to_json(traced.nerve),
         "vessels": [_vessel_to_json(v) for v in traced.vessels],
         "pons": None if traced.pons is None else _surface_to_json(traced.pons),
+        "eighth": None if traced.eighth is None else _centreline_to_json(traced.eighth),
         "reason": traced.reason,
         "findings": [f.model_dump(mode="json") for f in traced.findings],
     }
@@ -134,6 +135,8 @@ def traced_from_json(value: Any) -> TracedSide:
         pons=None if value["pons"] is None else _surface_from_json(value["pons"]),
         reason=value["reason"],
         findings=tuple(Finding.model_validate(f) for f in value["findings"]),
+        # Absent from results of earlier versions.
+        eighth=None if value.get("eighth") is None else _centreline_from_json(value["eighth"]),
     )
 
 

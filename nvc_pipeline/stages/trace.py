@@ -38,7 +38,7 @@ def run(context: StageContext) -> None:
 
 STAGE = Stage(
     name="trace",
-    version="2",
+    version="3",
     sections=("trace",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN, files.SEGMENT),
     run=run,

@@ -113,9 +113,9 @@ class Sheet:
     def prior(self) -> tuple[FloatArray, FloatArray]:
         """Return rows A and targets t of pseudo-observations ``A p = t`` of unit variance."""
         bend = self._bending() / self.config.sheet_bend_mm
-        stay = np.eye(self.size) / self.config.shift_mm
+        stay = np.eye(self.size) / self.config.sheet_shift_mm
         return np.concatenate([bend, stay]), np.concatenate(
-            [np.zeros(len(bend)), self.start / self.config.shift_mm]
+            [np.zeros(len(bend)), self.start / self.config.sheet_shift_mm]
         )
 
     def _design(self, xyz: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

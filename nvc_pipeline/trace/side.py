@@ -17,6 +17,7 @@ from nvc_pipeline.trace.angiography import arterial_share, seen_on_tof, tof_leve
 from nvc_pipeline.trace.corridor import trace_corridor
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
+from nvc_pipeline.trace.eighth import trace_eighth
 from nvc_pipeline.trace.evidence import Evidence, gather
 from nvc_pipeline.trace.fluid import Darkness, darkness, gated
 from nvc_pipeline.trace.naming import name_vessels
@@ -66,7 +67,18 @@ def trace_side(
     dark = darkness(evidence, config.fluid)
     traced = _trace_nerve(segmentation, evidence, dark, config)
     vessels = _trace_vessels(segmentation, evidence, traced.nerve, dark, config)
-    return TracedSide(side, traced.nerve, vessels, traced.pons, traced.reason, findings + traced.findings)
+    eighth = _trace_eighth(evidence, side, dark, config)
+    return TracedSide(
+        side, traced.nerve, vessels, traced.pons, traced.reason, findings + traced.findings, eighth
+    )
+
+
+def _trace_eighth(
+    evidence: Evidence, side: Side, dark: Darkness | None, config: TraceConfig
+) -> Centreline | None:
+    field = evidence.get(Structure.VESTIBULOCOCHLEAR_NERVE)
+    image = None if dark is None or field is None else gated(dark, field, config.fluid)
+    return trace_eighth(evidence, side, config.nerve, config.eighth, image)
 
 
 def _trace_nerve(

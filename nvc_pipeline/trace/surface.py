@@ -56,6 +56,8 @@ class SceneFit:
     ``parameters`` (P,) and ``covariance`` (P, P) in the order of :class:`Scene`; brightness is
     in units of ``fluid``, lengths in mm. ``noise`` is the residual's robust standard deviation in
     units of fluid and ``misfit`` the plain one over it (1 where the model explains the voxels);
+    ``residual`` (N,), in units of fluid, and ``places`` (N, 3), LPS mm, are of all voxels, also those
+    that were left out as another structure's;
     ``resolved`` tells whether intervals from it may be believed, else ``reason`` why not.
     """
 
@@ -68,6 +70,8 @@ class SceneFit:
     voxels: int
     resolved: bool
     reason: str
+    places: FloatArray
+    residual: FloatArray
 
     def geometry(self, part: int) -> FloatArray:
         """Return the geometry parameters of one part."""
@@ -108,10 +112,20 @@ def correlation_factor(volume: Volume, config: FitConfig) -> float:
 class _Model:
     """Intensities and their Jacobian at chosen voxels."""
 
-    def __init__(self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray) -> None:
+    def __init__(
+        self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray, *, coarse: bool = False
+    ) -> None:
         self.scene, self.xyz = scene, xyz
-        self.sigma, self.shifts, self.weights = quadrature(
-            blur_sigmas(volume, config), volume.affine.direction
+        sigmas = blur_sigmas(volume, config)
+        if coarse:
+            # One round blur for unequal voxel sides: a ninth of the work, and near enough to begin with.
+            sigmas = np.full(3, float(np.prod(sigmas)) ** (1.0 / 3.0))
+        self.sigma, self.shifts, self.weights = quadrature(sigmas, volume.affine.direction)
+        # A plane sees only the blur along its normal, so the pons needs no quadrature.
+        self.sheet_sigma = (
+            0.0
+            if scene.sheet is None
+            else float(np.linalg.norm(sigmas * (scene.sheet.axes[2] @ volume.affine.direction)))
         )
         self.middle = xyz.mean(axis=0)
         self.span = max(float(np.abs(xyz - self.middle).max()), 1.0)
@@ -125,11 +139,15 @@ class _Model:
         stretch = float(np.exp(p[scene.head - 1]))
         for shift, weight in zip(self.shifts, self.weights, strict=True):
             at = self.xyz if len(self.shifts) == 1 else self.xyz + shift * stretch
-            for i, (part, where) in enumerate(zip(scene.parts, scene.slices(), strict=True)):
+            for i, (part, where) in enumerate(zip(scene.tubes, scene.slices(), strict=False)):
                 value, jacobian, sigma = part.fraction(p[where], at, self.sigma * stretch)
                 values[:, i] += weight * value
                 by_sigma[:, i] += weight * sigma
                 jacobians[i] += weight * jacobian
+        if scene.sheet is not None:
+            values[:, -1], jacobians[-1], by_sigma[:, -1] = scene.sheet.fraction(
+                p[scene.slices()[-1]], self.xyz, self.sheet_sigma * stretch
+            )
         return values, by_sigma, jacobians
 
     def __call__(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -146,16 +164,19 @@ class _Model:
             # A part can take only what the parts before it have left free.
             crowded = values[:, i] > free
             share = np.where(crowded, free, values[:, i])
-            by = np.zeros_like(out)
-            by[:, part_slice] = jacobian
-            by[:, scene.head - 1] = by_sigma[:, i]
-            by[crowded] = free_by[crowded]
+            rows = np.flatnonzero(crowded)
             contrast = p[4 + i] - fluid
             model += share * contrast
-            out += by * contrast[:, None]
+            jacobian[rows] = 0.0
+            blur = np.where(crowded, 0.0, by_sigma[:, i])
+            out[:, part_slice] += jacobian * contrast[:, None]
+            out[:, scene.head - 1] += blur * contrast
             out[:, 4 + i] += share
+            out[rows] += free_by[rows] * contrast[rows, None]
             free = free - share
-            free_by -= by
+            free_by[:, part_slice] -= jacobian
+            free_by[:, scene.head - 1] -= blur
+            free_by[rows] = 0.0
         out[:, :4] += ramp * free[:, None]
         return model, out
 
@@ -183,23 +204,30 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
     start = _start(scene, voxels, config)
     if voxels.fluid <= 0 or len(voxels.xyz) < 2 * scene.head:
         empty = np.zeros((len(start), len(start)))
-        return SceneFit(scene, start, empty, 1.0, 1.0, 0.0, len(voxels.xyz), False, "no_fluid")
+        none = np.zeros(len(voxels.xyz))
+        return SceneFit(scene, start, empty, 1.0, 1.0, 0.0, len(none), False, "no_fluid", voxels.xyz, none)
     data = voxels.values / voxels.fluid
     keep = np.ones(len(data), dtype=bool)
-    p, covariance, noise, misfit = start, np.eye(len(start)), 1.0, 1.0
+    p, covariance, noise, misfit, left = start, np.eye(len(start)), 1.0, 1.0, data
+    correlation = correlation_factor(volume, config)
+    if float(np.ptp(blur_sigmas(volume, config))) > 0.0:
+        p = _solve(
+            _Model(scene, volume, config, voxels.xyz, coarse=True), data, p, scene, config, correlation
+        )[0]
     for _ in range(config.passes):
         model = _Model(scene, volume, config, voxels.xyz[keep])
-        p, covariance, noise, residual = _solve(
-            model, data[keep], p, scene, config, correlation_factor(volume, config)
-        )
+        p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation)
         misfit = float(np.std(residual) / max(noise, 1e-9))
-        everywhere = (data - _Model(scene, volume, config, voxels.xyz)(p)[0]) / max(noise, config.noise_floor)
-        again = ~_foreign(everywhere, voxels, volume, config)
+        left = data - _Model(scene, volume, config, voxels.xyz)(p)[0]
+        again = ~_foreign(left / max(noise, config.noise_floor), voxels, volume, config)
         if np.array_equal(again, keep) or np.count_nonzero(again) < 4 * scene.head:
             break
         keep = again
     reason = _doubt(scene, p, noise, config)
-    return SceneFit(scene, p, covariance, voxels.fluid, noise, misfit, int(keep.sum()), not reason, reason)
+    kept = int(keep.sum())
+    return SceneFit(
+        scene, p, covariance, voxels.fluid, noise, misfit, kept, not reason, reason, voxels.xyz, left
+    )
 
 
 def _start(scene: Scene, voxels: Voxels, config: FitConfig) -> FloatArray:

@@ -19,6 +19,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.blur import tube_fraction
 
 _MIN_RADIUS_MM = 0.1
+_EDGE_SIGMAS = 4.5
 
 
 @dataclass(frozen=True)
@@ -172,12 +173,17 @@ class Tube:
             cosine, sine = self._double_angle(index, unit)
             stretch = 1.0 + cosine * (basis @ p[3 * k : 4 * k]) + sine * (basis @ p[4 * k :])
             radius = mean_radius * np.maximum(stretch, 0.2)
-        value, by_distance, by_radius = tube_fraction(distance, radius, sigma)
-        jacobian = np.empty((len(voxels), self.size))
-        jacobian[:, :k] = -(by_distance * np.sum(unit * self.first[index], axis=1))[:, None] * basis
-        jacobian[:, k : 2 * k] = -(by_distance * np.sum(unit * self.second[index], axis=1))[:, None] * basis
-        jacobian[:, 2 * k : 3 * k] = (by_radius * radius / mean_radius)[:, None] * basis
+        # Beyond a few widths of the blur a voxel is all fluid or all tube, whatever the parameters.
+        edge = np.flatnonzero(np.abs(distance - radius) < _EDGE_SIGMAS * sigma)
+        value = np.where(distance < radius, 1.0, 0.0)
+        value[edge], by_distance, by_radius = tube_fraction(distance[edge], radius[edge], sigma)
+        basis, unit, index = basis[edge], unit[edge], index[edge]
+        slope = [-by_distance * np.sum(unit * normal[index], axis=1) for normal in (self.first, self.second)]
+        slope.append(by_radius * radius[edge] / mean_radius[edge])
         if self.can_flatten:
-            jacobian[:, 3 * k : 4 * k] = (by_radius * mean_radius * cosine)[:, None] * basis
-            jacobian[:, 4 * k :] = (by_radius * mean_radius * sine)[:, None] * basis
-        return value, jacobian, -(distance * by_distance + radius * by_radius)
+            slope += [by_radius * mean_radius[edge] * bend[edge] for bend in (cosine, sine)]
+        jacobian = np.zeros((len(voxels), self.size))
+        jacobian[edge] = (np.stack(slope, axis=1)[:, :, None] * basis[:, None, :]).reshape(len(edge), -1)
+        by_blur = np.zeros(len(voxels))
+        by_blur[edge] = -(distance[edge] * by_distance + radius[edge] * by_radius)
+        return value, jacobian, by_blur

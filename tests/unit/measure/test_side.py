@@ -18,7 +18,8 @@ class TestCrossing:
         gap = only(crossing_report).gap_mm
         assert gap.value == pytest.approx(crossing[0].gap_mm, abs=0.1)
         assert gap.low < crossing[0].gap_mm < gap.high
-        assert gap.high - gap.low < 0.3
+        # 0.1 mm of it, one SD, is what the segmentation may leave.
+        assert gap.high - gap.low < 0.5
 
     def test_place_angle_and_zone(self, crossing, crossing_report):
         contact = only(crossing_report)

@@ -20,7 +20,7 @@ def traced_side() -> TracedSide:
     nerve = FacialNerve(Side.RIGHT, line, Points(np.array([[0.0, 2, 1], [1, 2, 3]])), None, mark, mark, 0.1)
     vessel = Vessel("AICA_right_1", line, {VesselClass.AICA: 0.75, VesselClass.VEIN: 0.25}, None)
     pons = Surface(np.eye(3), np.array([[0, 1, 2]]), np.eye(3))
-    return TracedSide(Side.RIGHT, nerve, (vessel,), pons)
+    return TracedSide(Side.RIGHT, nerve, (vessel,), pons, eighth=line)
 
 
 def test_a_traced_side_comes_back_as_it_was(traced: TracedSide) -> None:
@@ -34,6 +34,15 @@ def test_a_traced_side_comes_back_as_it_was(traced: TracedSide) -> None:
     assert back.vessels[0].class_probabilities == traced.vessels[0].class_probabilities
     assert back.pons is not None
     np.testing.assert_array_equal(back.pons.faces, [[0, 1, 2]])
+    assert back.eighth is not None
+    assert traced.eighth is not None
+    np.testing.assert_allclose(back.eighth.radius_mm, traced.eighth.radius_mm, atol=1e-4)
+
+
+def test_a_side_traced_by_an_earlier_version_has_no_eighth_nerve(traced: TracedSide) -> None:
+    value = serialise.traced_to_json(traced)
+    del value["eighth"]
+    assert serialise.traced_from_json(value).eighth is None
 
 
 def test_probabilities_keep_grid_and_values_and_bytes(tmp_path) -> None:

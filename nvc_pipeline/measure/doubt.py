@@ -1,0 +1,63 @@
+"""How far a gap may be off: brightness left unexplained, a vessel that ends where it is nearest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nvc_pipeline.config.measure import FitConfig, IntervalConfig
+from nvc_pipeline.domain.traced import TracedSide, Vessel
+from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.trace.surface import SceneFit, blur_sigmas
+
+_ROOT_2PI = 2.5066282746310002
+_FEW = 8
+
+
+def unexplained_mm(
+    fit: SceneFit, at: FloatArray, volume: Volume, fit_config: FitConfig, config: IntervalConfig
+) -> float:
+    """Return the shift of a surface near ``at`` that would make the residual seen there, mm.
+
+    The residual's root mean square within ``residual_reach_mm``, less the noise's, over the slope that
+    an edge of the fitted contrast has under the point-spread function, ``contrast / (sigma sqrt(2 pi))``.
+    Voxels left out as another structure's count: that structure may lie in the gap.
+    """
+    near = np.linalg.norm(fit.places - at, axis=1) <= config.residual_reach_mm
+    if np.count_nonzero(near) < _FEW:
+        return 0.0
+    excess = float(np.mean(fit.residual[near] ** 2)) - fit.noise**2
+    if excess <= 0.0:
+        return 0.0
+    parts = len(fit.scene.parts)
+    contrast = float(fit.parameters[0] - np.max(fit.parameters[4 : 4 + parts]))
+    stretch = float(np.exp(fit.parameters[fit.scene.head - 1]))
+    sigma = float(blur_sigmas(volume, fit_config).mean()) * stretch
+    return float(np.sqrt(excess)) * sigma * _ROOT_2PI / max(contrast, 0.1)
+
+
+def open_end(traced: TracedSide, vessel: Vessel, at: FloatArray, config: IntervalConfig) -> bool:
+    """Tell whether a vessel is nearest where its traced course ends without meeting another vessel.
+
+    Vessels don't end in the cistern: this one was lost there, and may come nearer beyond. The gap is
+    then the most that it can be.
+
+    Parameters
+    ----------
+    at:
+        The nearest place on the vessel's axis, LPS mm, shape (3,).
+    """
+    line = vessel.centreline
+    for end, other_end in ((0, -1), (-1, 0)):
+        tip = line.points.xyz[end]
+        to_tip = float(np.linalg.norm(tip - at))
+        if to_tip > config.open_end_mm or to_tip > float(np.linalg.norm(line.points.xyz[other_end] - at)):
+            continue
+        met = any(
+            float((np.linalg.norm(v.centreline.points.xyz - tip, axis=1) - v.centreline.radius_mm).min())
+            < config.open_end_mm
+            for v in traced.vessels
+            if v.vessel_id != vessel.vessel_id
+        )
+        if not met:
+            return True
+    return False

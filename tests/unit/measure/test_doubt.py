@@ -1,0 +1,60 @@
+"""What the fit can't explain widens the gap's interval, and beyond a limit ends it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nvc_pipeline.domain.traced import Centreline
+from nvc_pipeline.geometry import Points
+from nvc_pipeline.measure.doubt import open_end, unexplained_mm
+from nvc_pipeline.measure.refine import nerve_path, refine_vessel
+from nvc_pipeline.measure.side import measure_side
+
+
+@pytest.fixture(scope="module")
+def fitted(crossing, config):
+    _, volume, traced = crossing
+    path = nerve_path(traced.nerve, config.fit.curve_step_mm)
+    return refine_vessel(traced, traced.vessels[0], path, volume, config).fit
+
+
+def test_a_fit_that_explains_its_voxels_leaves_little(crossing, config, fitted):
+    _, volume, _ = crossing
+    at = fitted.scene.tubes[0].reference[len(fitted.scene.tubes[0].reference) // 2]
+    assert unexplained_mm(fitted, at, volume, config.fit, config.interval) < 0.1
+
+
+def test_a_residual_counts_as_the_shift_of_an_edge_that_would_make_it(crossing, config, fitted):
+    _, volume, _ = crossing
+    at = fitted.scene.tubes[0].reference[len(fitted.scene.tubes[0].reference) // 2]
+    worse = replace(fitted, residual=np.full(len(fitted.residual), 0.2))
+    far = replace(worse, places=worse.places + 50.0)
+    # 0.2 of the fluid over a contrast of 0.6 to 0.9 and an edge about 1.1 mm wide.
+    assert 0.15 < unexplained_mm(worse, at, volume, config.fit, config.interval) < 0.5
+    assert unexplained_mm(far, at, volume, config.fit, config.interval) == 0.0
+
+
+def test_a_gap_that_is_not_believed_is_invalid_and_says_so(crossing, config):
+    _, volume, traced = crossing
+    strict = config.model_copy(
+        update={"interval": config.interval.model_copy(update={"disagreement_max_mm": 1e-6})}
+    )
+    (contact,) = measure_side(traced, volume, strict).contacts
+    assert contact.gap_mm.reason == "fit_left_the_traced_anatomy"
+    assert sum(contact.grade_probabilities.values()) == pytest.approx(1.0)
+
+
+def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossing, crossing_report, config):
+    _, volume, traced = crossing
+    (vessel,) = traced.vessels
+    (whole,) = crossing_report.contacts
+    line = vessel.centreline
+    at = np.asarray(whole.nearest_on_vessel_lps_mm)
+    nearest = int(np.argmin(np.linalg.norm(line.points.xyz - at, axis=1)))
+    cut = Centreline(Points(line.points.xyz[: nearest + 2]), line.radius_mm[: nearest + 2])
+    lost = replace(traced, vessels=(replace(vessel, centreline=cut),))
+    assert open_end(lost, lost.vessels[0], cut.points.xyz[-1], config.interval)
+    assert not open_end(traced, vessel, line.points.xyz[nearest], config.interval)
+    (contact,) = measure_side(lost, volume, config).contacts
+    assert contact.gap_mm.low < whole.gap_mm.low - 0.1
