@@ -267,17 +267,27 @@ def nerve_surface(nerve: FacialNerve, low: float = -1.0, around: int = 72) -> tu
 def corridor_angles(
     surface: BrainstemSurface, nerve: FacialNerve, half_width: float = 1.5
 ) -> tuple[FloatArray, FloatArray]:
-    """Return (theta, z), each (M, 41), of the corridor: lines across the attached segment, s <= -1."""
+    """Return (theta, z), each (M, 41), of the corridor: lines across the attached segment, s <= -1.
+
+    A line reaches ``half_width`` mm each way, measured on the surface: on the steep wall of the sulcus
+    that is less than the same width on the unrolled cylinder.
+    """
     theta, z = attached_angles(nerve.course, 160)
     s = curves.arc_length(surface.point(theta, z))
+    keep = s - s[-1] <= -1.0
     r = surface.radius(theta, z)
     d_theta, d_z = np.gradient(theta) * r, np.gradient(z)
     norm = np.hypot(d_theta, d_z)
-    offsets = np.linspace(-half_width, half_width, 41)
-    keep = s - s[-1] <= -1.0
-    grid_theta = theta[:, None] + offsets[None, :] * (-d_z / norm / r)[:, None]
-    grid_z = z[:, None] + offsets[None, :] * (d_theta / norm)[:, None]
-    return grid_theta[keep], grid_z[keep]
+    across_theta, across_z = (-d_z / norm / r)[keep], (d_theta / norm)[keep]
+    offsets = np.linspace(-half_width, half_width, 81)
+    grid_theta = theta[keep, None] + offsets * across_theta[:, None]
+    grid_z = z[keep, None] + offsets * across_z[:, None]
+    step = np.linalg.norm(np.diff(surface.point(grid_theta, grid_z), axis=1), axis=2)
+    along = np.concatenate([np.zeros((len(step), 1)), np.cumsum(step, axis=1)], axis=1)
+    along -= along[:, [len(offsets) // 2]]
+    wanted = np.linspace(-half_width, half_width, 41)
+    at = np.stack([np.interp(wanted, row, offsets) for row in along])
+    return theta[keep, None] + at * across_theta[:, None], z[keep, None] + at * across_z[:, None]
 
 
 def corridor_points(surface: BrainstemSurface, nerve: FacialNerve) -> tuple[FloatArray, FloatArray]:
