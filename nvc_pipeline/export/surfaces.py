@@ -56,15 +56,15 @@ def _surface(mask: npt.NDArray[np.bool_], labels: LabelVolume, name: str) -> Sur
     vertices, faces, _, _ = marching_cubes(cut, 0.5)
     lps = labels.affine.apply(vertices + low - 1)
     mesh = trimesh.Trimesh(lps, faces, process=False)
-    trimesh.smoothing.filter_taubin(mesh, lamb=0.5, nu=0.53, iterations=10)
-    if mesh.volume < 0:
-        # Which way round marching cubes winds depends on the handedness of the grid.
-        mesh.invert()
-    # The outermost points of a thin, branching mask are sure where its centre of mass is not.
+    # Asked before smoothing, which draws in the tip of a thin spike by more than a voxel.
     centres = labels.affine.apply(where)
     extent = np.array([centres.min(axis=0), centres.max(axis=0)])
     if float(np.abs(mesh.bounds - extent).max()) > float(np.linalg.norm(labels.spacing_mm)):
         raise flipped(f"the surface of {name} does not lie where it was measured")
+    trimesh.smoothing.filter_taubin(mesh, lamb=0.5, nu=0.53, iterations=10)
+    if mesh.volume < 0:
+        # Which way round marching cubes winds depends on the handedness of the grid.
+        mesh.invert()
     return _to_surface(mesh)
 
 
