@@ -195,6 +195,8 @@ def test_a_stopped_run_leaves_no_patient_file_behind(number: int, study: Path, t
         env={**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(scratch)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job is started deaf to the keyboard, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not any(scratch.iterdir()):
         time.sleep(0.005)
