@@ -20,6 +20,7 @@ from nvc_pipeline.trace.curve import arc_length
 from nvc_pipeline.trace.curve import resample as resample_curve
 from nvc_pipeline.trace.evidence import Evidence
 from nvc_pipeline.trace.field import Field
+from nvc_pipeline.trace.nerve import section_settings
 from nvc_pipeline.trace.path import minimal_path
 from nvc_pipeline.trace.section import SectionSettings, refine
 from nvc_pipeline.trace.vessels import trace_vessels
@@ -63,14 +64,7 @@ def snap_nerve(
     clicks = _checked(clicks, cisternogram)
     fill = dark_tubes(cisternogram, clicks, config)
     rough = _through(fill, clicks, config)
-    settings = SectionSettings(
-        step_mm=trace.step_mm,
-        knot_spacing_mm=trace.knot_spacing_mm,
-        smoothing_length_mm=trace.smoothing_length_mm,
-        radius_smoothing_length_mm=trace.radius_smoothing_length_mm,
-        min_radius_mm=trace.min_radius_mm,
-        max_radius_mm=trace.max_radius_mm,
-    )
+    settings = section_settings(trace)
     own = _about(fill, rough, config.snap_section_mm)
     return _refined(own, rough, trace.expected_radius_mm, settings, trace.centreline_sd_floor_mm)
 

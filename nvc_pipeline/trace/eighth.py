@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nvc_pipeline.config.trace import EighthConfig, NerveTraceConfig
@@ -10,9 +12,9 @@ from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.trace.curve import arc_length, resample
 from nvc_pipeline.trace.evidence import Evidence
-from nvc_pipeline.trace.nerve import nerve_mask
+from nvc_pipeline.trace.nerve import nerve_mask, section_settings
 from nvc_pipeline.trace.path import minimal_path
-from nvc_pipeline.trace.section import Image, SectionSettings, refine
+from nvc_pipeline.trace.section import Image, refine
 
 
 def trace_eighth(
@@ -34,14 +36,7 @@ def trace_eighth(
     rough = resample(minimal_path(field, *ends, cost_floor=nerve.cost_floor), 0.5)
     if float(arc_length(rough)[-1]) < config.min_length_mm:
         return None
-    settings = SectionSettings(
-        step_mm=nerve.step_mm,
-        knot_spacing_mm=nerve.knot_spacing_mm,
-        smoothing_length_mm=nerve.smoothing_length_mm,
-        radius_smoothing_length_mm=nerve.radius_smoothing_length_mm,
-        min_radius_mm=nerve.min_radius_mm,
-        max_radius_mm=config.max_radius_mm,
-    )
+    settings = replace(section_settings(nerve), max_radius_mm=config.max_radius_mm)
     tube = refine(rough, config.expected_radius_mm, field, settings, image)
     seen = np.flatnonzero(tube.support >= nerve.support_probability)
     if len(seen) < 2:

@@ -40,11 +40,6 @@ class Fragment:
 End = tuple[int, bool]
 
 
-def join(fragments: list[Fragment], config: VesselTraceConfig) -> list[Fragment]:
-    """Join ends that continue each other by straight lines."""
-    return chain_up(fragments, pair_ends(fragments, config))
-
-
 def pair_ends(fragments: list[Fragment], config: VesselTraceConfig) -> dict[End, End]:
     """Return for each end the one that continues it, best pairs first, each end once, no ring closed."""
     partner: dict[End, End] = {}

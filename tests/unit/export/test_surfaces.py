@@ -5,9 +5,11 @@ import io
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial import cKDTree
 
 from nvc_pipeline.errors import InternalFault
 from nvc_pipeline.export import surfaces
+from nvc_pipeline.geometry import LabelVolume
 from tests.unit.align.align_synthetic import rotation
 from tests.unit.export import example
 
@@ -27,6 +29,18 @@ def test_label_surfaces_lie_in_patient_space_and_point_outwards(direction):
         assert mesh.center_mass == pytest.approx(np.asarray(example.CENTRES[index], float), abs=0.3)
         radius = (3 * mesh.volume / (4 * np.pi)) ** (1 / 3)
         assert radius == pytest.approx(example.RADII[index], abs=0.25)
+
+
+def test_no_vertex_is_drawn_away_where_voxels_touch_at_an_edge():
+    """Four faces meet in such an edge; far from the origin a wrong mean shows."""
+    rng = np.random.default_rng(3)
+    mask = np.zeros((30, 30, 30), dtype=np.uint8)
+    mask[5:25, 5:25, 5:25] = rng.random((20, 20, 20)) < 0.4
+    affine = example.labels(centre=(300.0, -200.0, 100.0)).affine
+    labels = LabelVolume(mask, affine, names={1: "BA"})
+    vertices = surfaces.label_surfaces(labels)["BA"].vertices
+    centres = affine.apply(np.argwhere(mask))
+    assert cKDTree(centres).query(vertices)[0].max() < np.linalg.norm(affine.spacing_mm)
 
 
 def test_a_tube_has_the_volume_of_a_cylinder():

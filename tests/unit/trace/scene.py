@@ -81,6 +81,7 @@ class Scene:
             attached=self.attached * flip,
             nerve=self.nerve * flip,
             vessels=[replace(v, xyz=v.xyz * flip) for v in self.vessels],
+            extra=[replace(t, xyz=t.xyz * flip) for t in self.extra],
             side=self.side.other,
         )
 

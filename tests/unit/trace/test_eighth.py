@@ -34,6 +34,16 @@ def test_the_eighth_nerve_lies_on_its_axis_medial_end_first(beside, config):
     assert np.median(line.radius_mm) == pytest.approx(0.9, abs=0.3)
 
 
+def test_a_mirrored_head_has_the_mirrored_nerve_on_the_other_side(beside, config):
+    lines = []
+    for scene in (beside[0], beside[0].mirrored()):
+        evidence = gather(segmentation(scene), Volume(np.ones((2, 2, 2), np.float32), _far()), None)
+        lines.append(trace_eighth(evidence, scene.side, config.nerve, config.eighth, None))
+    one, two = (line.points.xyz for line in lines)
+    assert cKDTree(two * [-1.0, 1.0, 1.0]).query(one)[0].max() < 0.1
+    assert two[0, 0] > two[-1, 0]
+
+
 def test_what_was_not_segmented_is_not_made_up(scene, probabilities, config):
     evidence = gather(probabilities, Volume(np.ones((2, 2, 2), np.float32), _far()), None)
     assert trace_eighth(evidence, scene.side, config.nerve, config.eighth, None) is None

@@ -7,8 +7,9 @@ from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.trace.evidence import VESSELS
 from nvc_pipeline.trace.joining import (
     Fragment,
-    join,
+    chain_up,
     join_cost,
+    pair_ends,
     split_at_trunk,
     without_doubles,
     without_overlaps,
@@ -21,6 +22,10 @@ def piece(start, end, *, name=Structure.AICA, radius=0.6, sure=1.0):
     votes = np.full(len(VESSELS), (1 - sure) / (len(VESSELS) - 1))
     votes[VESSELS.index(name)] = sure
     return Fragment(xyz, np.full(len(xyz), radius), votes, frozenset({VESSELS.index(name)}))
+
+
+def join(fragments, rules):
+    return chain_up(fragments, pair_ends(fragments, rules))
 
 
 @pytest.fixture
