@@ -89,6 +89,12 @@ class PlanConfig(Section):
         return self
 
 
+class FinePlanConfig(PlanConfig):
+    """Training of the fine network, whose patches have one size and may be taken several a step."""
+
+    batch: int = Field(default=1, ge=1)
+
+
 class PhantomSource(Section):
     """Phantoms of one family: seeds first_seed, first_seed + 1, ..."""
 
@@ -129,7 +135,7 @@ class TrainConfig(Section):
     region: RegionConfig
     augment: AugmentConfig
     locator: PlanConfig
-    fine: PlanConfig
+    fine: FinePlanConfig
 
 
 def load_train_config(path: Path) -> TrainConfig:

@@ -210,7 +210,9 @@ def fit_fine(
     deck = Deck(samples.train, region_spec(config.region).grown(config.region.margin_mm))
 
     def batch(step: int) -> Batch:
-        return deck.fine_batch(config.seed, step, config.fine.patch, config.augment)
+        numbers = range(step * config.fine.batch, (step + 1) * config.fine.batch)
+        patches = [deck.fine_batch(config.seed, n, config.fine.patch, config.augment) for n in numbers]
+        return tuple(torch.cat(parts) for parts in zip(*patches, strict=True))
 
     def loss(logits: Tensor, batch: Batch, progress: float) -> Tensor:
         return fine_loss(logits, batch[1], batch[2], batch[3], progress)

@@ -51,7 +51,7 @@ def tiny_config(tmp_path):
             "holdout": 0.3,
             "region": TINY_REGION,
             "locator": TINY_PLAN,
-            "fine": TINY_PLAN,
+            "fine": {**TINY_PLAN, "batch": 2},
             **changes,
         }
         path = tmp_path / f"train-{len(list(tmp_path.glob('train-*')))}.yaml"
