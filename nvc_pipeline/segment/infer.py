@@ -24,6 +24,7 @@ from nvc_pipeline.segment.channels import ATTACHED_CHANNEL, EXCLUSIVE, LANDMARKS
 from nvc_pipeline.segment.locate import Located, coarse_channels, coarse_grid, locate, peak_of
 from nvc_pipeline.segment.network import LightUNet, build
 from nvc_pipeline.segment.region import Float32Array, RegionSpec, channels, to_patient
+from nvc_pipeline.segment.second_look import pool_arteries, without_cisternogram
 
 _POSITION_SCALE_MM = 20.0
 _WINDOWS_AT_ONCE = 2
@@ -108,15 +109,29 @@ def run_fine(inputs: Float32Array, network: nn.Module, patch: int, overlap: floa
     return np.asarray(logits[0].numpy(), dtype=np.float32)
 
 
-def probabilities(logits: Float32Array, calibration: Calibration) -> tuple[Float32Array, Float32Array]:
-    """Return calibrated probabilities, shape (SOFTMAX + 1, I, J, K) with the corridor last, and heatmaps."""
+def run_twice(
+    first: Float32Array, inputs: Float32Array, network: nn.Module, patch: int, overlap: float
+) -> Float32Array:
+    """Return the first look's logits with the arteries of a look at TOF alone pooled in, if there is TOF."""
+    covered = without_cisternogram(inputs)
+    if covered is None:
+        return first
+    return pool_arteries(first, run_fine(covered, network, patch, overlap), inputs[3])
+
+
+def heatmaps(logits: Float32Array) -> Float32Array:
+    """Return the landmarks' heatmaps, shape (3, I, J, K), 0 to 1."""
+    return _sigmoid(logits[ATTACHED_CHANNEL + 1 :])
+
+
+def probabilities(logits: Float32Array, calibration: Calibration) -> Float32Array:
+    """Return calibrated probabilities, shape (SOFTMAX + 1, I, J, K), with the corridor last."""
     scale = np.asarray([*calibration.scale], dtype=np.float32)[:, None, None, None]
     bias = np.asarray([*calibration.bias], dtype=np.float32)[:, None, None, None]
     scaled = torch.from_numpy(logits[:SOFTMAX] * scale + bias)
     share = torch.softmax(scaled, dim=0).numpy()
     corridor = _sigmoid(logits[ATTACHED_CHANNEL] * calibration.attached_scale + calibration.attached_bias)
-    heat = _sigmoid(logits[ATTACHED_CHANNEL + 1 :])
-    return np.concatenate([share, corridor[None]]), heat
+    return np.concatenate([share, corridor[None]])
 
 
 def landmark_probability(peak: float, calibration: LandmarkCalibration) -> float:
@@ -147,8 +162,11 @@ def _side(
     if coverage < config.min_coverage:
         reason = f"only {coverage:.0%} of the 2 cm around the nerve's root was scanned"
         return _not_found(side, reason, "segment.coverage")
-    shares, heat = _look(inputs, network, bundle, config)
-    seen = _landmarks(heat, affine, metadata.calibration, config).get(Landmark.ROOT_DETACHMENT_POINT)
+    patch, overlap = metadata.fine.patch, config.window_overlap
+    logits = run_fine(inputs, network, patch, overlap)
+    seen = _landmarks(heatmaps(logits), affine, metadata.calibration, config).get(
+        Landmark.ROOT_DETACHMENT_POINT
+    )
     if seen is None and sure < config.min_landmark_probability:
         # A faint place that the fine network doesn't confirm either.
         return _not_found(side, _unseen(sure), "segment.not_found")
@@ -156,7 +174,9 @@ def _side(
         # The fine network knows better; its region, and the positions that it reads, move there once.
         affine = spec.affine(seen.point.xyz[0], side)
         inputs = fine_inputs(cisternogram, tof, spec, affine)
-        shares, heat = _look(inputs, network, bundle, config)
+        logits = run_fine(inputs, network, patch, overlap)
+    heat = heatmaps(logits)
+    shares = probabilities(run_twice(logits, inputs, network, patch, overlap), metadata.calibration)
     known = inputs[2:4].max(axis=0) > 0
     frame = next(v.frame_of_reference for v in (cisternogram, tof) if v is not None)
     wanted: tuple[Structure, ...] = (*EXCLUSIVE, Structure.ATTACHED_SEGMENT)
@@ -171,14 +191,6 @@ def _side(
     )
     findings = tuple(_findings(side, cisternogram, tof, coverage, landmarks))
     return SideSegmentation(side, True, "", volumes, landmarks, findings)
-
-
-def _look(
-    inputs: Float32Array, network: nn.Module, bundle: Bundle, config: SegmentConfig
-) -> tuple[Float32Array, Float32Array]:
-    """Return calibrated probabilities and heatmaps of one region."""
-    logits = run_fine(inputs, network, bundle.metadata.fine.patch, config.window_overlap)
-    return probabilities(logits, bundle.metadata.calibration)
 
 
 def _unseen(probability: float) -> str:

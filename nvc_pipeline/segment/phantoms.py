@@ -8,7 +8,7 @@ import numpy as np
 
 from nvc_pipeline.domain.anatomy import Landmark, Side
 from nvc_pipeline.geometry import Affine, Points, Volume
-from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, Randomise, make_case
+from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, Randomise, make_training_case
 from nvc_pipeline.segment.samples import LabelledCase
 
 _POINTS = {
@@ -31,7 +31,7 @@ def training_options(seed: int) -> CaseOptions:
 
 def phantom_case(family: str, seed: int, options: CaseOptions | None = None) -> LabelledCase:
     """Make a phantom and return it as a labelled case."""
-    return labelled(make_case(family, seed, options or training_options(seed)))
+    return labelled(make_training_case(family, seed, options or training_options(seed)))
 
 
 def labelled(case: PhantomCase) -> LabelledCase:
