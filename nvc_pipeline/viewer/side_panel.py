@@ -56,7 +56,7 @@ class SidePanel(QWidget):
     def show_change(self, change: Change, *, exact: bool) -> None:
         """Show a correction's before and after; ``exact`` tells a measurement from an estimate."""
         self._last, self._exact, self._wrong = change, exact, False
-        now = "now" if exact else "now, first estimate (the exact numbers follow)"
+        now = "now" if exact else "now, estimated (exact numbers follow)"
         title = f"{change.action} ({change.side.value})"
         self.change.setText(
             f"{title[:1].upper()}{title[1:]}\nbefore: {_line(change.before)}\n{now}: {_line(change.after)}"
