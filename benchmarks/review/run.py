@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from napari.qt import get_qapp
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtTest import QTest
 
 from benchmarks.review.many import thousand
@@ -65,6 +65,17 @@ class Clock:
         return row
 
 
+def rest(milliseconds: int) -> None:
+    """Let the window run for a while.
+
+    ``QTest.qWait`` would do, but vispy puts a loop in its place that never sleeps, and takes the
+    processor from the work behind the window that is waited for.
+    """
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
 def edits(desk: CaseDesk, side: Side) -> Iterator[tuple[str, Callable[[CaseDesk], object]]]:
     """Yield each kind of correction as a reader would make it on this side."""
     nerve = desk.traced(side).nerve
@@ -93,12 +104,12 @@ def correct(clock: Clock, window: ReviewWindow, exact_limit_s: float) -> None:
     side = view.side
     view.take_tool(Tool.PATH)
     # As long as a reader looks before the first click: the vessels are fitted ahead meanwhile.
-    QTest.qWait(8000)
+    rest(8000)
     for name, act in list(edits(view.desk, side)):
         row = clock.time(name, lambda act=act: view.toolbox.run(act))
         begun = time.perf_counter()
         while view.desk.pending() and time.perf_counter() - begun < exact_limit_s:
-            QTest.qWait(20)
+            rest(20)
         exact = float(str(row["elapsed_s"])) + time.perf_counter() - begun
         row["exact_s"] = None if view.desk.pending() else round(exact, 3)
         print(f"  exact after {row['exact_s']} s", flush=True)
@@ -141,7 +152,7 @@ def read_by_keys(clock: Clock, window: ReviewWindow, case: str) -> None:
     def wait() -> None:
         begun = time.perf_counter()
         while not written and time.perf_counter() - begun < _WRITTEN_LIMIT_S:
-            QTest.qWait(20)
+            rest(20)
 
     # So that what follows is not timed beside it.
     clock.time("report and exports of the signature, behind the window", wait)
