@@ -141,5 +141,6 @@ def export_training(
         result = write(database, out, actor=getpass.getuser(), corrected_only=not everything)
     for case_id, reason in result.left_out:
         say.note(f"left out  {case_id}: {reason}")
-    say.result(f"{len(result.written)} cases written to {out}, {len(result.left_out)} left out")
+    several = "s" * (len(result.written) != 1)
+    say.result(f"{len(result.written)} case{several} written to {out}, {len(result.left_out)} left out")
     say.result(f"Next:   nvc train --finetune {out} --out BUNDLE_FOLDER")

@@ -262,7 +262,8 @@ def _named(text: str, where: str) -> NvcError:
             "review.database_damaged",
             "The database of readings is damaged",
             where=where,
-            remedy="put back the last backup; nvc audit verify tells whether it is whole",
+            remedy="put back the last backup (nvc audit verify tells whether it is whole), or move the file "
+            "away to begin a new one",
         )
     if "full" in text or "no space" in text:
         return OutputError(

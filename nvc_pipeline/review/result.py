@@ -27,6 +27,15 @@ from nvc_pipeline.stages.serialise import traced_from_json
 from nvc_pipeline.store.atomic import read_json
 from nvc_pipeline.store.nifti import load_nifti
 
+# Products of a run as they are called on screen.
+_NAMES = {
+    "cisternogram": "The cisternogram",
+    "tof": "The TOF",
+    "tof_in_cistern": "The TOF on the cisternogram's grid",
+    "segmentation": "The label map",
+    "segmentation_table": "The table of labels",
+    "traced": "The tracing",
+}
 T = TypeVar("T")
 _LANDMARK_SD_MM = 0.5
 
@@ -90,7 +99,8 @@ def load_result(folder: Path) -> Result:
             return read(_inside(folder, outputs[name]))
         except (NvcError, KeyError, ValueError, TypeError) as error:
             code = error.code if isinstance(error, NvcError) else "input.damaged"
-            text = f"{name} could not be opened ({code}); the rest of the case is shown. Run the study again."
+            why = "the file is missing" if code == "input.missing" else code
+            text = f"{_NAMES[name]} could not be opened ({why}); the rest is shown. Run the study again."
             notices.append(Finding(code="review.file_unusable", severity=Severity.WARNING, message=text))
             return None
 

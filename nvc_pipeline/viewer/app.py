@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QStackedWidget
 
 from nvc_pipeline.config import Config, load_config
 from nvc_pipeline.errors import NvcError, UsageError
+from nvc_pipeline.review.answers import Written
 from nvc_pipeline.review.arrivals import Imported, first_arrivals
-from nvc_pipeline.review.background import Written
 from nvc_pipeline.review.database import Database, open_database
 from nvc_pipeline.review.desk import CaseDesk, SideMeasurer
 from nvc_pipeline.review.folders import find_results

@@ -10,8 +10,9 @@ from PySide6.QtCore import QObject, Signal
 from nvc_pipeline.config import Config
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.traced import TracedSide
+from nvc_pipeline.review.answers import Measured, Written
 from nvc_pipeline.review.arrivals import Imported
-from nvc_pipeline.review.background import Background, Measured, Written
+from nvc_pipeline.review.background import Background
 from nvc_pipeline.review.desk import CaseDesk
 from nvc_pipeline.review.reading import SignedReading
 

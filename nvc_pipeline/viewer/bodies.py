@@ -86,10 +86,13 @@ def _nerve(desk: CaseDesk, side: Side) -> list[tuple[str, object, Make]]:
 
 
 def _vessels(desk: CaseDesk, side: Side) -> list[tuple[str, object, Make]]:
-    found = []
+    found: list[tuple[str, object, Make]] = []
     for vessel in desk.traced(side).vessels:
         kind = vessel.vessel_class.value
         name = f"{kind} {side.value} {_number(vessel.vessel_id)}".rstrip()
+        if name in [taken for taken, _, _ in found]:
+            # A renamed vessel may come by another one's name and number: both are shown.
+            name = f"{name} ({vessel.vessel_id.replace('_', ' ')})"
         found.append(_tube(name, vessel.centreline, colour_of(kind), side))
     return found
 

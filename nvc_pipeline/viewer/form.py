@@ -121,7 +121,7 @@ class FormPanel(QWidget):
         self.symptomatic = Choice()
         self.symptomatic.addItems([f"symptomatic side: {s}" for s in _SYMPTOMS])
         self.comment = QLineEdit()
-        self.comment.setPlaceholderText("comment on the case")
+        self.comment.setPlaceholderText("case comment")
         self.second = QCheckBox("second read wanted")
         self._version = ""
         self.missing = QLabel()

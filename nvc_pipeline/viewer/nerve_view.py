@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
@@ -45,6 +46,7 @@ class NerveStrip(QWidget):
         self._at: float | None = None
         self._span = (-9.0, 13.0)
         self._reason = ""
+        self.contact_mm = config.grades.contact_floor_mm
         self.setMinimumHeight(190)
         self.setMinimumWidth(260)
 
@@ -58,7 +60,12 @@ class NerveStrip(QWidget):
         traced = desk.traced(self.side)
         self._curve, self._picture, self._gaps, self._at = None, None, [], None
         self._span = span
-        self._reason = desk.report(self.side).reason or "no nerve was traced"
+        report = desk.report(self.side)
+        self._reason = report.reason or "no nerve was traced"
+        # It grows with the acquired voxel: the band is the measurement's own.
+        measured = report.side_measures.get("contact_threshold_mm")
+        floor = self._config.grades.contact_floor_mm
+        self.contact_mm = floor if measured is None or measured.value is None else measured.value
         volume = desk.images.cisternogram or desk.images.tof
         if traced.nerve is not None and volume is not None:
             self._curve = nerve_curve(traced.nerve)
@@ -172,8 +179,8 @@ class NerveStrip(QWidget):
                 bottom - top
             )
 
-        limit = self._config.grades.contact_floor_mm
-        band = QRectF(_LEFT, y_of(limit), self.width() - _LEFT - _RIGHT, bottom - y_of(limit))
+        top_of_band = y_of(self.contact_mm)
+        band = QRectF(_LEFT, top_of_band, self.width() - _LEFT - _RIGHT, bottom - top_of_band)
         painter.fillRect(band, QColor(213, 94, 0, 50))
         for mark in (0, 1, 2, 3, 4):
             painter.setPen(QPen(QColor("#2E353D"), 1))
@@ -187,19 +194,29 @@ class NerveStrip(QWidget):
         painter.restore()
         taken: list[QRectF] = []
         for name, gap in self._gaps:
-            points = [
-                QPointF(self.x_of(float(s)), y_of(float(g)))
-                for s, g in zip(self._curve.s_mm, gap, strict=True)
-                if g <= _GAP_SHOWN_MM
+            runs = [
+                [QPointF(self.x_of(float(self._curve.s_mm[i])), y_of(float(gap[i]))) for i in run]
+                for run in near_runs(gap)
             ]
             painter.setPen(QPen(QColor(colour_of(name)), 2))
-            painter.drawPolyline(QPolygonF(points))
-            if points:
-                low = max(points, key=lambda p: p.y())
-                at = QRectF(low.x() + 5, min(low.y() - 15, bottom - 15), 48, 14)
+            for run in runs:
+                painter.drawPolyline(QPolygonF(run))
+            if runs:
+                low = max((p for run in runs for p in run), key=lambda p: p.y())
+                left = min(low.x() + 5, self.width() - _RIGHT - 48)
+                at = QRectF(left, min(low.y() - 15, bottom - 15), 48, 14)
                 if not any(at.intersects(other) for other in taken):
                     taken.append(at)
                     draw_text(painter, at, name, 9, colour_of(name), align="left")
+
+
+def near_runs(gap: FloatArray) -> list[npt.NDArray[np.intp]]:
+    """Return the stretches, as indices, along which a vessel is near enough to be drawn.
+
+    A vessel that goes away and comes back is two lines: one line would say that it stays near.
+    """
+    near = np.flatnonzero(gap <= _GAP_SHOWN_MM)
+    return [run for run in np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if len(run)]
 
 
 def common_span(desk: CaseDesk) -> tuple[float, float]:

@@ -70,6 +70,7 @@ QPushButton:checked, QToolButton:checked { background: #1F6FA8; border-color: #5
 QPushButton:disabled, QToolButton:disabled { color: #737B85; }
 QPushButton#sign { background: #1F6FA8; font-weight: 600; }
 QPushButton#sign:disabled { background: #2B3038; }
+QComboBox:disabled, QLineEdit:disabled, QCheckBox:disabled { color: #9AA3AD; }
 QCheckBox::indicator { width: 13px; height: 13px; border: 1px solid #8E98A4; border-radius: 2px;
   background: #14171B; }
 QCheckBox::indicator:checked { background: #56B4E9; }

@@ -248,7 +248,7 @@ class ReadingView(QWidget):
 
     def show_error(self, error: NvcError) -> None:
         """Say what went wrong and what to do, without a dialog in the way."""
-        self.panel.say(error.sentence())
+        self.panel.say_wrong(error.sentence())
 
     def close_canvases(self) -> None:
         """Let all canvases go, and what works behind them."""
@@ -318,6 +318,7 @@ class ReadingView(QWidget):
         except NvcError as error:
             self.show_error(error)
             return
+        self.panel.went_right()
         self.form.show_missing(self.desk.form, signed_as="", editable=self.desk.editable)
 
     def _followed(self) -> None:

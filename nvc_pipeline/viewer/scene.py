@@ -225,6 +225,8 @@ class ScenePane(QWidget):
                 # vispy's scene is x, y, z: with our axes that is L, P, S.
                 shading.light_dir = tuple(travel)
                 shading.ambient_light = (1, 1, 1, 0.45)
+                # napari's gloss makes white patches of the pons that look like findings.
+                shading.specular_light = (1, 1, 1, 0.08)
 
     def _marks(self) -> PaneMarks:
         right, up = self.axes_on_screen()

@@ -9,6 +9,7 @@ from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import SideReport
 from nvc_pipeline.review.editing import Change
 from nvc_pipeline.viewer.form import FormPanel
+from nvc_pipeline.viewer.palette import PRIORITIES
 from nvc_pipeline.viewer.tables import ContactTable, FindingsList, shown_measure
 
 _START = "No correction yet. Each is measured at once, and before and after are shown here."
@@ -30,6 +31,8 @@ class SidePanel(QWidget):
         # Room for three lines always: the tables must not jump with each message.
         self.change.setMinimumHeight(3 * self.change.fontMetrics().lineSpacing() + 12)
         self._last: Change | None = None
+        self._exact = True
+        self._wrong = False
         self.setMinimumWidth(540)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 6, 4)
@@ -47,13 +50,13 @@ class SidePanel(QWidget):
 
     def start(self) -> None:
         """Forget the case before."""
-        self._last = None
+        self._last, self._wrong = None, False
         self.change.setText(_START)
 
     def show_change(self, change: Change, *, exact: bool) -> None:
         """Show a correction's before and after; ``exact`` tells a measurement from an estimate."""
-        self._last = change
-        now = "now" if exact else "now, first estimate (the exact numbers follow)"
+        self._last, self._exact, self._wrong = change, exact, False
+        now = "now" if exact else "now, estimated (exact numbers follow)"
         title = f"{change.action} ({change.side.value})"
         self.change.setText(
             f"{title[:1].upper()}{title[1:]}\nbefore: {_line(change.before)}\n{now}: {_line(change.after)}"
@@ -67,7 +70,23 @@ class SidePanel(QWidget):
 
     def say(self, text: str) -> None:
         """Say something else in the same place."""
+        self._wrong = False
         self.change.setText(text)
+
+    def say_wrong(self, text: str) -> None:
+        """Say what went wrong; it stands until something goes right."""
+        self._wrong = True
+        self.change.setText(text)
+
+    def went_right(self) -> None:
+        """Take back what went wrong before: the last correction is shown again."""
+        if not self._wrong:
+            return
+        self._wrong = False
+        if self._last is None:
+            self.change.setText(_START)
+        else:
+            self.show_change(self._last, exact=self._exact)
 
 
 def _captioned(text: str, widget: QWidget) -> QWidget:
@@ -86,7 +105,9 @@ def _line(report: SideReport) -> str:
     if report.status == "not_measured":
         return f"not measured, {report.reason}"
     grade = report.grade.value if report.grade else "no grade"
+    priority = f", priority {PRIORITIES[report.priority.value]}" if report.priority else ""
     if not report.contacts:
-        return f"{grade}, no vessel near"
+        return f"{grade}{priority}; no vessel near"
     first = report.contacts[0]
-    return f"{grade}; {first.vessel_class.value} gap {shown_measure(first.gap_mm)} mm"
+    gap = f"{shown_measure(first.gap_mm)} mm" if first.gap_mm.valid else "not resolved"
+    return f"{grade}{priority}; {first.vessel_class.value} gap {gap}"

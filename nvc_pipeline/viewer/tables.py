@@ -16,17 +16,23 @@ from PySide6.QtWidgets import (
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import Contact, Finding, Measure, SideReport
-from nvc_pipeline.viewer.palette import GRADES, SEVERITY, ZONES, colour_of
+from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, ZONES, colour_of
 
 Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = ("", "Vessel", "Zone", "Gap mm (95 %)", "Grade", "Sure")
 
 
 def shown_measure(measure: Measure, digits: int = 2) -> str:
-    """Return a measure as text with its interval; a dash where it could not be made."""
+    """Return a measure as text with its interval, or that it was not resolved."""
     if not measure.valid or measure.value is None:
-        return "–"
+        return "not resolved"
     return f"{measure.value:.{digits}f} ({measure.low:.{digits}f} to {measure.high:.{digits}f})"
+
+
+def in_words(reason: str) -> str:
+    """Return a reason of the measurement as words: "fit_left_the_traced_anatomy" without its bars."""
+    vessel, colon, code = reason.rpartition(": ")
+    return f"{vessel}{colon}{code.replace('_', ' ')}"
 
 
 class ContactModel(QAbstractTableModel):
@@ -73,14 +79,15 @@ class ContactModel(QAbstractTableModel):
 
     @staticmethod
     def _text(contact: Contact, row: int, column: int) -> str:
-        sure = contact.grade_probabilities.get(contact.grade, 0.0)
+        # The grade of an unresolved gap is the tracing's: no number must make it look certain.
+        sure = f"{contact.grade_probabilities.get(contact.grade, 0.0):.0%}" if contact.gap_mm.valid else "–"
         return (
             str(row + 1),
             f"{contact.vessel_class.value} {contact.class_probability:.0%}",
             ZONES[contact.zone],
             shown_measure(contact.gap_mm),
             contact.grade.value,
-            f"{sure:.0%}",
+            sure,
         )[column]
 
     @staticmethod
@@ -93,7 +100,10 @@ class ContactModel(QAbstractTableModel):
             "vessel diameter, mm": contact.vessel_diameter_mm,
             "crossing angle, degrees": contact.crossing_angle_deg,
         }
-        return "\n".join(f"{name}: {shown_measure(m)}" for name, m in parts.items())
+        lines = [f"{name}: {shown_measure(m)}" for name, m in parts.items()]
+        if not contact.gap_mm.valid:
+            lines.insert(0, f"gap not resolved: {in_words(contact.gap_mm.reason)}")
+        return "\n".join(lines)
 
 
 class ContactTable(QWidget):
@@ -133,8 +143,9 @@ class ContactTable(QWidget):
             return
         grade = report.grade.value if report.grade else "no grade"
         pattern = report.pattern.value if report.pattern else ""
-        flag = "   flagged" if report.flagged else ""
-        self.caption.setText(f"{name}: {grade}, pattern {pattern}, reading priority {report.priority}{flag}")
+        priority = PRIORITIES[report.priority.value] if report.priority else "none"
+        flag = f"; flagged, {'; '.join(map(in_words, report.flag_reasons))}" if report.flagged else ""
+        self.caption.setText(f"{name}: {grade}, pattern {pattern}, reading priority {priority}{flag}")
 
 
 class FindingsList(QListWidget):

@@ -51,10 +51,13 @@ class ThirdPane(QStackedWidget):
         self.setCurrentWidget(self.scene)
         listed = self.structures.isVisible()
         self.structures.hide()
+        # The file may be passed on without its report.
+        self.scene.note = "RESEARCH USE ONLY"
         data = QByteArray()
         buffer = QBuffer(data)
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         self.scene.grab().save(buffer, "PNG")
+        self.scene.note = ""
         self.structures.setVisible(listed)
         return bytes(data.data())
 

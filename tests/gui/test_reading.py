@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from shiboken6 import isValid
 
-from nvc_pipeline.domain.anatomy import Side
-from nvc_pipeline.domain.case import Sides
+from nvc_pipeline.domain.anatomy import Grade, Priority, Side, VesselClass
+from nvc_pipeline.domain.case import Measure, Sides
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.review import audit, records
+from nvc_pipeline.review.editing import Edit
 from nvc_pipeline.store.nifti import save_nifti
+from nvc_pipeline.viewer.nerve_view import near_runs
 from tests import review_cases as rc
-from tests.gui.conftest import pixels
+from tests.gui.conftest import CONFIG, pixels
 
 BALL = np.add(rc.CENTRE, (24.0, -15.0, 12.0))
 
@@ -317,3 +322,80 @@ def test_two_readers_at_once_are_blind_until_both_have_signed(qtbot, open_window
     found = audit.verify(windows["ada"].database)
     assert found.whole
     assert found.readings == 2
+
+
+def test_a_renamed_vessel_hides_no_other_one(qtbot, open_window, tmp_path):
+    """Two vessels of one name and number: both stay in 3D, in the slices and in the meshes."""
+    window = open_window(rc.write_result(tmp_path / "a"))
+    window.open_case("case-001")
+    view = window.reading
+    view.toolbox.run(lambda d: d.add_vessel(Side.LEFT, [rc.vessel_line(Side.LEFT)[18]], VesselClass.PICA))
+    before = len(view.scene.bodies)
+    traced = view.desk.traced(Side.LEFT)
+    aica, pica = traced.vessels
+    numbered = (replace(aica, vessel_id="AICA_left_1"), replace(pica, vessel_id="PICA_left_1"))
+    view.desk.session.apply(Edit("numbered", Side.LEFT, replace(traced, vessels=numbered)))
+    view.toolbox.run(lambda d: d.rename_vessel(Side.LEFT, "AICA_left_1", VesselClass.PICA))
+    shown = [b.name for b in view.scene.bodies if b.side is Side.LEFT and b.name.startswith("PICA")]
+    assert len(shown) == 2
+    assert len(view.scene.bodies) == before
+    assert len(view.scene.shown_surfaces()) >= 2
+
+
+def test_an_unresolved_side_looks_neither_certain_nor_negative(qtbot, open_window, tmp_path):
+    left = rc.side_report(Side.LEFT, grade=Grade.NONE)
+    open_gap = Measure.missing("fit_left_the_traced_anatomy")
+    left = left.model_copy(
+        update={
+            "contacts": (left.contacts[0].model_copy(update={"gap_mm": open_gap}),),
+            "priority": Priority.UNMEASURED,
+            "flagged": True,
+            "flag_reasons": ("AICA_left_1: fit_left_the_traced_anatomy",),
+        }
+    )
+    case = rc.report(sides=Sides(left=left, right=rc.side_report(Side.RIGHT)))
+    window = open_window(rc.write_result(tmp_path / "a", case))
+    row = window.worklist.model.rows[0]
+    assert (row.priority, row.grade, row.flagged) == ("unmeasured", "none", True)
+    grade = window.worklist.model.index(0, 5)
+    assert window.worklist.model.data(grade, Qt.ItemDataRole.DisplayRole) == "none, flagged"
+    window.open_case("case-001")
+    table = window.reading.tables[Side.LEFT]
+    said = [
+        table.model.data(table.model.index(0, c), Qt.ItemDataRole.DisplayRole)
+        for c in range(table.model.columnCount())
+    ]
+    assert said[3:] == ["not resolved", "none", "–"]
+    assert "not measured; flagged, AICA_left_1: fit left the traced anatomy" in table.caption.text()
+
+
+def test_the_strip_s_band_is_the_measurement_s_own_threshold(qtbot, open_window, tmp_path):
+    left = rc.side_report(Side.LEFT)
+    left = left.model_copy(update={"side_measures": {"contact_threshold_mm": Measure.of(0.58, 0.58, 0.58)}})
+    case = rc.report(sides=Sides(left=left, right=rc.side_report(Side.RIGHT)))
+    window = open_window(rc.write_result(tmp_path / "a", case))
+    window.open_case("case-001")
+    strips = window.reading.strips
+    assert strips[Side.LEFT].contact_mm == 0.58
+    assert strips[Side.RIGHT].contact_mm == CONFIG.measure.grades.contact_floor_mm
+
+
+def test_a_vessel_that_comes_back_is_two_lines():
+    gap = np.array([5.0, 3.0, 1.0, 4.5, 6.0, 2.0, 2.5])
+    assert [list(run) for run in near_runs(gap)] == [[1, 2], [5, 6]]
+    assert near_runs(gap + 9) == []
+
+
+def test_an_error_does_not_outlive_what_it_was_about(qtbot, open_window, tmp_path):
+    window = open_window(rc.write_result(tmp_path / "a"))
+    window.open_case("case-001")
+    view = window.reading
+    start = view.change.text()
+    other = sqlite3.connect(tmp_path / "nvc_review.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    view.accept()
+    assert "Another program holds the database" in view.change.text()
+    other.execute("ROLLBACK")
+    view.accept()
+    assert view.change.text() == start
+    assert view.desk.draft is not None

@@ -98,3 +98,11 @@ def test_the_window_ignores_background():
     ciss, _, _ = rc.volumes(1.0)
     low, high = window(ciss)
     assert 0 <= low < 400 < 900 < high < 1300
+
+
+def test_a_missing_file_is_named_as_the_reader_calls_it(tmp_path):
+    folder = rc.write_result(tmp_path / "a")
+    (folder / "tof.nii.gz").unlink()
+    said = [f.message for f in load_result(folder).notices if f.code == "review.file_unusable"]
+    assert len(said) == 1
+    assert said[0].startswith("The TOF on the cisternogram's grid could not be opened (the file is missing)")
