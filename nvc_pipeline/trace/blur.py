@@ -9,55 +9,66 @@ plane: its fraction is the normal distribution of the signed distance.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
+from math import factorial
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
+from numpy.polynomial.chebyshev import chebinterpolate
+from scipy.interpolate import BSpline, RectBivariateSpline
 from scipy.special import i0e, i1e, ndtr
 from scipy.stats import ncx2
 
 from nvc_pipeline.geometry import FloatArray
 
-_SPAN = 6.0
+SPAN = 6.0
+BESSEL_MIDDLE = 4.0
 _INVERSE_SQRT_2PI = 0.3989422804014327
 
 
 @lru_cache(maxsize=1)
-def _table() -> RectBivariateSpline:
-    """Tabulate the fraction over t = (d - R) / sigma and u = 1 / (1 + R / sigma)."""
-    t = np.linspace(-_SPAN, _SPAN, 121)
-    u = np.linspace(1.0 / 61.0, 0.98, 81)
-    b = (1.0 / u - 1.0)[None, :]
-    a = np.abs(t[:, None] + b)
-    return RectBivariateSpline(t, u, ncx2.cdf(b**2, 2, a**2), kx=3, ky=3)
-
-
-def tube_fraction(
-    distance: FloatArray, radius: FloatArray, sigma: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the fraction of a blurred tube and its derivatives by distance and by radius.
-
-    Parameters
-    ----------
-    distance:
-        From the axis, mm, shape (N,), not negative.
-    radius:
-        Of the tube, mm, shape (N,), positive.
-    sigma:
-        Standard deviation of the point-spread function, mm.
+def fraction_table() -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Tabulate the fraction over t = (d - R) / sigma within ``SPAN`` and u = 1 / (1 + R / sigma).
 
     Returns
     -------
     tuple
-        Fraction in 0..1, its derivative by distance (1/mm), its derivative by radius (1/mm).
+        A bicubic spline as :func:`nvc_pipeline.trace.loops.bicubic` reads it: pieces, breaks of t and of u.
     """
-    a, b = distance / sigma, radius / sigma
-    t = a - b
-    near = np.abs(t) < _SPAN
-    fraction = np.where(t < 0, 1.0, 0.0)
-    fraction[near] = _table().ev(t[near], 1.0 / (1.0 + b[near]))
-    common = b / sigma * np.exp(-0.5 * t**2)
-    return np.clip(fraction, 0.0, 1.0), -common * i1e(a * b), common * i0e(a * b)
+    t = np.linspace(-SPAN, SPAN, 121)
+    u = np.linspace(1.0 / 61.0, 0.98, 81)
+    b = (1.0 / u - 1.0)[None, :]
+    a = np.abs(t[:, None] + b)
+    spline = RectBivariateSpline(t, u, ncx2.cdf(b**2, 2, a**2), kx=3, ky=3)
+    knots_t, knots_u, coefficients = spline.tck
+    grid = np.reshape(coefficients, (len(knots_t) - 4, len(knots_u) - 4))
+    powers = _powers(knots_u, _powers(knots_t, grid).transpose(2, 0, 1))
+    pieces = np.ascontiguousarray(powers.transpose(3, 1, 2, 0))
+    return pieces, knots_t[3:-3].copy(), knots_u[3:-3].copy()
+
+
+def _powers(knots: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """Return a cubic spline's powers, highest first, about the lower break of each span, (4, spans, ...)."""
+    spline, at = BSpline(knots, coefficients, 3), knots[3:-4]
+    return np.stack([spline.derivative(m)(at) / factorial(m) for m in (3, 2, 1)] + [spline(at)])
+
+
+@lru_cache(maxsize=1)
+def bessel_series() -> FloatArray:
+    """Return the Chebyshev series (2, 29) of the scaled Bessel functions, exact to 1e-11.
+
+    Of ``sqrt(1 + x) exp(-x) I0(x)`` and I1 over ``(x - m) / (x + m)`` with m = ``BESSEL_MIDDLE``.
+    """
+
+    def series(bessel: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        def smooth(y: FloatArray) -> FloatArray:
+            x = BESSEL_MIDDLE * (1.0 + y) / (1.0 - y)
+            return np.asarray(np.sqrt(1.0 + x) * bessel(x))
+
+        return np.asarray(chebinterpolate(smooth, 28))
+
+    return np.stack([series(i0e), series(i1e)])
 
 
 def plane_fraction(signed_distance: FloatArray, sigma: float) -> tuple[FloatArray, FloatArray]:
@@ -69,7 +80,23 @@ def plane_fraction(signed_distance: FloatArray, sigma: float) -> tuple[FloatArra
     return np.asarray(ndtr(-t)), -_INVERSE_SQRT_2PI / sigma * np.exp(-0.5 * t**2)
 
 
-def quadrature(sigmas_mm: FloatArray, axes: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+@dataclass(frozen=True)
+class Blur:
+    """A point-spread function as weighted shifted round Gaussians.
+
+    ``sigma`` mm; ``shifts`` (Q, 3) in LPS mm; ``weights`` (Q,) of sum 1.
+    """
+
+    sigma: float
+    shifts: FloatArray
+    weights: FloatArray
+
+    def stretched(self, factor: float) -> Blur:
+        """Return the blur made wider by a factor."""
+        return Blur(self.sigma * factor, self.shifts * factor, self.weights)
+
+
+def quadrature(sigmas_mm: FloatArray, axes: FloatArray) -> Blur:
     """Split an anisotropic Gaussian into an isotropic part and a few weighted shifts.
 
     Parameters
@@ -81,9 +108,8 @@ def quadrature(sigmas_mm: FloatArray, axes: FloatArray) -> tuple[float, FloatArr
 
     Returns
     -------
-    tuple
-        Isotropic sigma (the smallest), shifts in LPS mm of shape (Q, 3), weights (Q,) of sum 1.
-        Gauss-Hermite nodes stand for what the other axes blur beyond it.
+    Blur
+        Round with the smallest sigma; Gauss-Hermite nodes stand for what the other axes blur beyond it.
     """
     low = float(sigmas_mm.min())
     shifts, weights = np.zeros((1, 3)), np.ones(1)
@@ -95,4 +121,4 @@ def quadrature(sigmas_mm: FloatArray, axes: FloatArray) -> tuple[float, FloatArr
         steps = np.sqrt(excess) * nodes[:, None] * axes[:, axis][None, :]
         shifts = (shifts[:, None, :] + steps[None, :, :]).reshape(-1, 3)
         weights = (weights[:, None] * (mass / mass.sum())[None, :]).ravel()
-    return low, shifts, weights
+    return Blur(low, shifts, weights)

@@ -99,8 +99,10 @@ def _against_tubes(
     clear = np.ones(len(xyz), dtype=bool)
     cut = np.zeros(len(xyz), dtype=bool)
     for tube in tubes:
-        distance, index = cKDTree(tube.reference).query(xyz)
-        outside = distance - tube.reference_radius[index]
+        # Voxels beyond reach of the thickest place have no nearest point: infinitely far.
+        far = reach + float(tube.reference_radius.max())
+        distance, index = cKDTree(tube.reference).query(xyz, distance_upper_bound=far)
+        outside = distance - np.append(tube.reference_radius, 0.0)[index]
         rim = int(np.ceil(config.end_margin_mm / tube.step))
         at_end = (index < rim) | (index >= len(tube.reference) - rim)
         near |= (outside < reach) & ~at_end
@@ -119,12 +121,14 @@ def _against_pons(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     over = np.zeros(len(xyz), dtype=bool)
     if sheet is not None:
-        height, _ = sheet.distance(sheet.start, xyz)
+        height = sheet.distance(sheet.start, xyz)
         over = np.asarray(sheet.inside(sheet.local(xyz), -0.3))
         near = (near | (over & (np.abs(height) < reach))) & ~(over & (height < -reach))
         clear = clear & ~(over & (height < 0.6 * reach))
     if pons is not None and len(pons.vertices):
-        _, index = cKDTree(pons.vertices).query(xyz)
+        # Only what is near a part is asked for again.
+        index = np.zeros(len(xyz), dtype=np.int64)
+        index[near] = cKDTree(pons.vertices).query(xyz[near])[1]
         height = np.sum((xyz - pons.vertices[index]) * pons.normals[index], axis=1)
         near = near & (over | (height > 0.5 * reach))
         clear = clear & (over | (height > 0.6 * reach))

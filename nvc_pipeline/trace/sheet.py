@@ -9,6 +9,7 @@ from nvc_pipeline.config.measure import FitConfig
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.trace.blur import plane_fraction
+from nvc_pipeline.trace.loops import over_patch
 
 
 class Sheet:
@@ -58,8 +59,6 @@ class Sheet:
         self.counts = np.maximum(np.round(2 * self.half / config.sheet_knot_mm).astype(int), 2) + 3
         self.size = int(np.prod(self.counts))
         facing = surface.normals[near] @ normal > 0.3
-        # The same voxels are asked for at every step of a fit.
-        self._last: tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] | None = None
         self.start = self._to_mesh(surface.vertices[near][facing])
 
     def _to_mesh(self, vertices: FloatArray) -> FloatArray:
@@ -118,24 +117,28 @@ class Sheet:
             [np.zeros(len(bend)), self.start / self.config.sheet_shift_mm]
         )
 
-    def _design(self, xyz: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return height over the plane, basis and its two slopes; those of the last points are kept."""
-        if self._last is None or self._last[0] is not xyz:
-            local = self.local(xyz)
-            xy = local[:, :2]
-            self._last = (xyz, (local[:, 2], self.basis(xy), self.basis(xy, 0), self.basis(xy, 1)))
-        return self._last[1]
+    def distance(self, p: FloatArray, xyz: FloatArray) -> FloatArray:
+        """Return the signed distance (N,) of LPS points, mm, positive outside."""
+        out = np.empty(len(xyz))
+        over_patch(self.local(xyz), self.half, self.counts, p, out, np.empty((len(xyz), 0)))
+        return out
 
-    def distance(self, p: FloatArray, xyz: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the signed distance (N,) of LPS points, positive outside, and its Jacobian (N, size)."""
-        z, basis, along, across = self._design(xyz)
-        tilt = 1.0 / np.sqrt(1.0 + (along @ p) ** 2 + (across @ p) ** 2)
-        return (z - basis @ p) * tilt, -basis * tilt[:, None]
+    def see(
+        self,
+        p: FloatArray,
+        local: FloatArray,
+        sigma: float,
+        value: FloatArray,
+        by_sigma: FloatArray,
+        jacobian: FloatArray,
+    ) -> None:
+        """Write the blurred fraction of pons (N,), its derivative by log sigma and its Jacobian (N, size).
 
-    def fraction(
-        self, p: FloatArray, voxels: FloatArray, sigma: float
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the blurred fraction of pons (N,), its Jacobian (N, size), derivative by log sigma (N,)."""
-        distance, jacobian = self.distance(p, voxels)
-        value, by_distance = plane_fraction(distance, sigma)
-        return value, by_distance[:, None] * jacobian, -distance * by_distance
+        ``local`` are voxels in the patch's own axes; the Jacobian begins with zeros, and without columns
+        it is left out.
+        """
+        distance = np.empty(len(local))
+        over_patch(local, self.half, self.counts, p, distance, jacobian)
+        value[:], by_distance = plane_fraction(distance, sigma)
+        by_sigma[:] = -distance * by_distance
+        jacobian *= by_distance[:, None]

@@ -19,6 +19,7 @@ from scipy.linalg import cho_factor, cho_solve
 from nvc_pipeline.config.measure import FitConfig
 from nvc_pipeline.geometry import FloatArray, Volume
 from nvc_pipeline.trace.blur import quadrature
+from nvc_pipeline.trace.loops import mix, normal_equations
 from nvc_pipeline.trace.roi import Voxels
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Tube
@@ -120,64 +121,35 @@ class _Model:
         if coarse:
             # One round blur for unequal voxel sides: a ninth of the work, and near enough to begin with.
             sigmas = np.full(3, float(np.prod(sigmas)) ** (1.0 / 3.0))
-        self.sigma, self.shifts, self.weights = quadrature(sigmas, volume.affine.direction)
+        self.blur = quadrature(sigmas, volume.affine.direction)
+        sheet = scene.sheet
         # A plane sees only the blur along its normal, so the pons needs no quadrature.
-        self.sheet_sigma = (
-            0.0
-            if scene.sheet is None
-            else float(np.linalg.norm(sigmas * (scene.sheet.axes[2] @ volume.affine.direction)))
-        )
-        self.middle = xyz.mean(axis=0)
-        self.span = max(float(np.abs(xyz - self.middle).max()), 1.0)
+        self.sheet_sigma, self.local = 0.0, np.zeros((0, 3))
+        if sheet is not None:
+            self.sheet_sigma = float(np.linalg.norm(sigmas * (sheet.axes[2] @ volume.affine.direction)))
+            self.local = sheet.local(xyz)
+        middle = xyz.mean(axis=0)
+        span = max(float(np.abs(xyz - middle).max()), 1.0)
+        self.ramp = np.concatenate([np.ones((len(xyz), 1)), (xyz - middle) / span], axis=1)
 
-    def fractions(self, p: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
-        """Return fraction (N, parts), derivative by log sigma (N, parts), Jacobians [(N, size)]."""
+    def __call__(self, p: FloatArray, *, slopes: bool = True) -> tuple[FloatArray, FloatArray]:
+        """Return the modelled brightness (N,) and its Jacobian (N, P), of no columns without ``slopes``."""
         scene, n = self.scene, len(self.xyz)
-        values = np.zeros((n, len(scene.parts)))
-        by_sigma = np.zeros_like(values)
-        jacobians = [np.zeros((n, part.size)) for part in scene.parts]
+        where = scene.slices()
+        parts = len(scene.parts)
+        # A column of fractions a part, each in one piece of memory.
+        values, by_sigma = np.zeros((parts, n)), np.zeros((parts, n))
+        out = np.zeros((n, len(p) if slopes else 0))
         stretch = float(np.exp(p[scene.head - 1]))
-        for shift, weight in zip(self.shifts, self.weights, strict=True):
-            at = self.xyz if len(self.shifts) == 1 else self.xyz + shift * stretch
-            for i, (part, where) in enumerate(zip(scene.tubes, scene.slices(), strict=False)):
-                value, jacobian, sigma = part.fraction(p[where], at, self.sigma * stretch)
-                values[:, i] += weight * value
-                by_sigma[:, i] += weight * sigma
-                jacobians[i] += weight * jacobian
+        blur = self.blur.stretched(stretch)
+        for i, part in enumerate(scene.tubes):
+            part.see(p[where[i]], self.xyz, blur, values[i], by_sigma[i], out[:, where[i]])
         if scene.sheet is not None:
-            values[:, -1], jacobians[-1], by_sigma[:, -1] = scene.sheet.fraction(
-                p[scene.slices()[-1]], self.xyz, self.sheet_sigma * stretch
-            )
-        return values, by_sigma, jacobians
-
-    def __call__(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the modelled brightness (N,) and its Jacobian (N, P)."""
-        scene = self.scene
-        values, by_sigma, jacobians = self.fractions(p)
-        ramp = np.concatenate([np.ones((len(self.xyz), 1)), (self.xyz - self.middle) / self.span], axis=1)
-        fluid = ramp @ p[:4]
-        out = np.zeros((len(self.xyz), len(p)))
-        free = np.ones(len(self.xyz))
-        free_by = np.zeros_like(out)
-        model = fluid.copy()
-        for i, (part_slice, jacobian) in enumerate(zip(scene.slices(), jacobians, strict=True)):
-            # A part can take only what the parts before it have left free.
-            crowded = values[:, i] > free
-            share = np.where(crowded, free, values[:, i])
-            rows = np.flatnonzero(crowded)
-            contrast = p[4 + i] - fluid
-            model += share * contrast
-            jacobian[rows] = 0.0
-            blur = np.where(crowded, 0.0, by_sigma[:, i])
-            out[:, part_slice] += jacobian * contrast[:, None]
-            out[:, scene.head - 1] += blur * contrast
-            out[:, 4 + i] += share
-            out[rows] += free_by[rows] * contrast[rows, None]
-            free = free - share
-            free_by[:, part_slice] -= jacobian
-            free_by[:, scene.head - 1] -= blur
-            free_by[rows] = 0.0
-        out[:, :4] += ramp * free[:, None]
+            sigma = self.sheet_sigma * stretch
+            scene.sheet.see(p[where[-1]], self.local, sigma, values[-1], by_sigma[-1], out[:, where[-1]])
+        model = np.empty(n)
+        starts = np.array([w.start for w in where] + [where[-1].stop])
+        mix(self.ramp @ p[:4], self.ramp, p[4 : 4 + parts], values, by_sigma, starts, model, out)
         return model, out
 
 
@@ -218,7 +190,7 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
         model = _Model(scene, volume, config, voxels.xyz[keep])
         p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation)
         misfit = float(np.std(residual) / max(noise, 1e-9))
-        left = data - _Model(scene, volume, config, voxels.xyz)(p)[0]
+        left = data - _Model(scene, volume, config, voxels.xyz)(p, slopes=False)[0]
         again = ~_foreign(left / max(noise, config.noise_floor), voxels, volume, config)
         if np.array_equal(again, keep) or np.count_nonzero(again) < 4 * scene.head:
             break
@@ -258,6 +230,7 @@ def _solve(
 ) -> tuple[FloatArray, FloatArray, float, FloatArray]:
     """Damped Gauss-Newton with Cauchy-like weights; returns p, covariance, noise, residual."""
     rows, targets = _prior(scene, config)
+    stiffness = rows.T @ rows
     damping = config.damping
     value, jacobian = model(p)
     residual = data - value
@@ -266,8 +239,9 @@ def _solve(
     for _ in range(config.iterations):
         weight = _weights(residual / noise, config) / (noise**2 * correlation)
         prior_residual = targets - rows @ p
-        normal = (jacobian * weight[:, None]).T @ jacobian + rows.T @ rows
-        gradient = jacobian.T @ (weight * residual) + rows.T @ prior_residual
+        normal, gradient = normal_equations(jacobian, weight, residual)
+        normal += stiffness
+        gradient += rows.T @ prior_residual
         step = np.asarray(cho_solve(cho_factor(normal + damping * np.diag(np.diag(normal))), gradient))
         geometry = step[scene.head :]
         largest = float(np.abs(geometry).max())
@@ -288,7 +262,7 @@ def _solve(
         if largest < config.step_stop_mm or before - after < config.cost_stop:
             break
     weight = _weights(residual / noise, config) / (noise**2 * correlation)
-    normal = (jacobian * weight[:, None]).T @ jacobian + rows.T @ rows
+    normal = normal_equations(jacobian, weight, residual)[0] + stiffness
     covariance = np.asarray(cho_solve(cho_factor(normal), np.eye(len(p))))
     return p, covariance, noise, residual
 

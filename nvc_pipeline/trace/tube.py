@@ -12,11 +12,11 @@ from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import BSpline, CubicSpline
-from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.measure import FitConfig
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.trace.blur import tube_fraction
+from nvc_pipeline.trace.blur import BESSEL_MIDDLE, Blur, bessel_series, fraction_table
+from nvc_pipeline.trace.loops import see_tube
 
 _MIN_RADIUS_MM = 0.1
 _EDGE_SIGMAS = 4.5
@@ -136,54 +136,38 @@ class Tube:
             bent = np.zeros((*radius.shape, 2))
         return Placed(points, radius, bent)
 
-    def _double_angle(self, index: FloatArray, unit: FloatArray) -> tuple[FloatArray, FloatArray]:
-        x = np.sum(unit * self.first[index], axis=-1)
-        y = np.sum(unit * self.second[index], axis=-1)
-        norm = np.maximum(x**2 + y**2, 1e-12)
-        return (x**2 - y**2) / norm, 2 * x * y / norm
+    def see(
+        self,
+        p: FloatArray,
+        voxels: FloatArray,
+        blur: Blur,
+        value: FloatArray,
+        by_sigma: FloatArray,
+        jacobian: FloatArray,
+    ) -> None:
+        """Add the blurred fraction (N,), its derivative by log sigma (N,) and its Jacobian (N, size).
 
-    def locate(self, placed: Placed, voxels: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return for each voxel the nearest axis index, the fraction of a step beyond it, the distance."""
-        _, index = cKDTree(placed.points).query(voxels)
-        index = np.asarray(index)
-        ahead = np.gradient(placed.points, axis=0)
-        step = np.linalg.norm(ahead, axis=1)
-        unit = ahead / step[:, None]
-        shift = np.sum((voxels - placed.points[index]) * unit[index], axis=1)
-        inside = np.clip(shift, -step[index], step[index])
-        inside = np.where((index == 0) & (inside < 0), 0.0, inside)
-        inside = np.where((index == len(step) - 1) & (inside > 0), 0.0, inside)
-        foot = placed.points[index] + inside[:, None] * unit[index]
-        return index, inside / step[index], voxels - foot
-
-    def fraction(
-        self, p: FloatArray, voxels: FloatArray, sigma: float
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the blurred fraction (N,), its Jacobian (N, size) and derivative by log sigma (N,)."""
+        Results begin with zeros; without columns the Jacobian and the derivative are left out.
+        """
         placed, k = self.place(p), self.count
-        index, beyond, offset = self.locate(placed, voxels)
-        distance = np.sqrt(np.sum(offset**2, axis=1) + 1e-12)
-        unit = offset / distance[:, None]
-        other = np.clip(index + np.sign(beyond).astype(int), 0, len(self.arc) - 1)
-        basis = self.basis[index] + np.abs(beyond)[:, None] * (self.basis[other] - self.basis[index])
-        mean_radius = np.maximum(basis @ p[2 * k : 3 * k], _MIN_RADIUS_MM)
-        radius = mean_radius
-        cosine = sine = np.zeros_like(distance)
-        if self.can_flatten:
-            cosine, sine = self._double_angle(index, unit)
-            stretch = 1.0 + cosine * (basis @ p[3 * k : 4 * k]) + sine * (basis @ p[4 * k :])
-            radius = mean_radius * np.maximum(stretch, 0.2)
-        # Beyond a few widths of the blur a voxel is all fluid or all tube, whatever the parameters.
-        edge = np.flatnonzero(np.abs(distance - radius) < _EDGE_SIGMAS * sigma)
-        value = np.where(distance < radius, 1.0, 0.0)
-        value[edge], by_distance, by_radius = tube_fraction(distance[edge], radius[edge], sigma)
-        basis, unit, index = basis[edge], unit[edge], index[edge]
-        slope = [-by_distance * np.sum(unit * normal[index], axis=1) for normal in (self.first, self.second)]
-        slope.append(by_radius * radius[edge] / mean_radius[edge])
-        if self.can_flatten:
-            slope += [by_radius * mean_radius[edge] * bend[edge] for bend in (cosine, sine)]
-        jacobian = np.zeros((len(voxels), self.size))
-        jacobian[edge] = (np.stack(slope, axis=1)[:, :, None] * basis[:, None, :]).reshape(len(edge), -1)
-        by_blur = np.zeros(len(voxels))
-        by_blur[edge] = -(distance[edge] * by_distance + radius[edge] * by_radius)
-        return value, jacobian, by_blur
+        see_tube(
+            voxels,
+            blur.shifts,
+            blur.weights,
+            blur.sigma,
+            _EDGE_SIGMAS,
+            placed.points,
+            np.gradient(placed.points, axis=0),
+            self.first,
+            self.second,
+            self.basis,
+            p[2 * k : 3 * k],
+            p[3 * k :].reshape(-1, k),
+            _MIN_RADIUS_MM,
+            fraction_table(),
+            bessel_series(),
+            BESSEL_MIDDLE,
+            value,
+            by_sigma,
+            jacobian,
+        )
