@@ -161,6 +161,35 @@ class AngiographyConfig(Section):
     covered_fraction: float = Field(gt=0, lt=1)
 
 
+class WitnessConfig(Section):
+    """What speaks against the root, and what about the nerve is not understood."""
+
+    root_sd_mm: float = Field(gt=0)
+    off_pons_mm: float = Field(gt=0)
+    attached_mm: float = Field(gt=0)
+    attached_support: float = Field(ge=0, le=1)
+    nerve_darkness: float = Field(ge=0, le=1)
+    from_eighth_mm: float = Field(gt=0)
+    landmark_probability: float = Field(ge=0, le=1)
+    susceptible_mm: float = Field(ge=0)
+    reach_mm: float = Field(gt=0)
+    beside_vessel_mm: float = Field(ge=0)
+    noise_floor: float = Field(ge=0, lt=1)
+    vessel_probability: float = Field(gt=0, le=1)
+    inflow_share: float = Field(gt=0, le=1)
+    vessel_mm3: float = Field(gt=0)
+    dark_fraction: float = Field(gt=0, le=1)
+    dark_mm3: float = Field(gt=0)
+
+
+class MirrorConfig(Section):
+    """How far both sides' roots may be from symmetric."""
+
+    asymmetry_mm: float = Field(gt=0)
+    porus_weight: float = Field(ge=0)
+    porus_limit_mm: float = Field(gt=0)
+
+
 class TraceConfig(Section):
     """Probabilities to centrelines, surfaces and names."""
 
@@ -174,3 +203,5 @@ class TraceConfig(Section):
     vessels: VesselTraceConfig
     naming: NamingConfig
     angiography: AngiographyConfig
+    witness: WitnessConfig
+    mirror: MirrorConfig

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nvc_pipeline.config.measure import FitConfig, IntervalConfig
+from nvc_pipeline.domain.anatomy import Grade
+from nvc_pipeline.domain.case import Contact, Finding, Severity
 from nvc_pipeline.domain.traced import TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
 from nvc_pipeline.trace.surface import SceneFit, blur_sigmas
 
+# Warnings of segmentation and tracing that say nothing about the susceptible part of the nerve, or that
+# the tracing repeats in its own words. Any other keeps a side from being called C.
+_HARMLESS = (
+    "segment.no_tof",
+    "segment.landmark_not_found",
+    "trace.porus_not_seen",
+    "trace.porus_off_nerve",
+    "trace.porus_assumed",
+)
 _ROOT_2PI = 2.5066282746310002
 _FEW = 8
 
@@ -61,3 +74,22 @@ def open_end(traced: TracedSide, vessel: Vessel, at: FloatArray, config: Interva
         if not met:
             return True
     return False
+
+
+def findings_against(findings: Sequence[Finding]) -> list[str]:
+    """Return the codes of warnings that speak against a statement on the susceptible part of the nerve."""
+    codes = [f.code for f in findings if f.severity is not Severity.INFO and f.code not in _HARMLESS]
+    return list(dict.fromkeys(codes))
+
+
+def touch_probability(contacts: Sequence[Contact]) -> float:
+    """Return the probability that any vessel touches Z1 to Z4.
+
+    Vessels are taken as independent; each touches with the probability of its grades from contact on, and
+    does so there with that of its zones.
+    """
+    none = 1.0
+    for contact in contacts:
+        touch = sum(p for grade, p in contact.grade_probabilities.items() if grade.rank >= Grade.CONTACT.rank)
+        none *= 1.0 - touch * sum(p for zone, p in contact.zone_probabilities.items() if zone.susceptible)
+    return 1.0 - none

@@ -9,6 +9,7 @@ from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import FacialNerve, TracedSide, Vessel
 from nvc_pipeline.geometry import Points, Volume
 from nvc_pipeline.measure.cistern import side_measures
+from nvc_pipeline.measure.doubt import findings_against, touch_probability
 from nvc_pipeline.measure.grade import contact_threshold
 from nvc_pipeline.measure.pattern import pattern_of
 from nvc_pipeline.measure.refine import nerve_path
@@ -51,7 +52,7 @@ def measure_side(
     path = nerve_path(traced.nerve, config.fit.curve_step_mm)
     found = [measure_vessel(traced, v, path, cisternogram, config) for v in traced.vessels]
     contacts = tuple(sorted((c for c in found if c is not None), key=_weight))
-    doubts = _doubts(traced, contacts, config)
+    doubts = doubts_about(traced, contacts, config)
     priority = priority_of(contacts, unresolved=bool(doubts))
     if symptomatic and priority is Priority.C:
         doubts.append("symptomatic_side_without_contact")
@@ -123,9 +124,10 @@ def _grooved(contact: Contact, config: MeasureConfig) -> bool:
     return thin or (dent is not None and dent >= config.grades.pons_indentation_mm)
 
 
-def _doubts(traced: TracedSide, contacts: tuple[Contact, ...], config: MeasureConfig) -> list[str]:
+def doubts_about(traced: TracedSide, contacts: tuple[Contact, ...], config: MeasureConfig) -> list[str]:
     """Return why the side needs a reader's eye; any of these keeps it from being called C."""
     doubts = [f"{c.vessel_id}: {c.gap_mm.reason}" for c in contacts if not c.gap_mm.valid]
+    doubts += findings_against(traced.findings)
     nerve = traced.nerve
     if nerve is None:
         return doubts
@@ -136,6 +138,9 @@ def _doubts(traced: TracedSide, contacts: tuple[Contact, ...], config: MeasureCo
         doubts.append("attached_segment_length_unusual")
     if nerve.detachment.sd_mm > config.landmark_sd_max_mm:
         doubts.append("detachment_point_uncertain")
+    seen = priority_of(contacts, unresolved=False) is not Priority.C
+    if not seen and touch_probability(contacts) >= config.undecided_probability:
+        doubts.append("contact_not_excluded")
     return doubts
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from nvc_pipeline.domain.anatomy import Landmark, Side, VesselClass
+from nvc_pipeline.domain.case import Finding
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vessel
 from nvc_pipeline.errors import UsageError
@@ -42,7 +43,13 @@ def with_nerve_path(
         porus=clicked(porus),
         centreline_sd_mm=tube.sd_mm,
     )
-    return replace(traced, nerve=nerve, reason="")
+    return replace(traced, nerve=nerve, reason="", findings=tuple(filter(_stands, traced.findings)))
+
+
+def _stands(finding: Finding) -> bool:
+    """Tell whether a finding outlasts a nerve that a reader placed: what was said of its root does not."""
+    settled = ("trace.root_", "trace.roots_", "trace.no_nerve")
+    return finding.code.startswith("trace.root_exit_point") or not finding.code.startswith(settled)
 
 
 def _joined(attached: FloatArray, detachment: FloatArray) -> FloatArray:

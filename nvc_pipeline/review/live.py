@@ -25,7 +25,7 @@ from nvc_pipeline.measure.pattern import pattern_of
 from nvc_pipeline.measure.refine import NervePath, coarse_gap, nerve_path
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import side_score
-from nvc_pipeline.measure.side import measure_side, priority_of
+from nvc_pipeline.measure.side import doubts_about, measure_side, priority_of
 from nvc_pipeline.measure.vessel import measure_vessel
 
 # Image and pons further from the nerve than this take no part in any fit.
@@ -169,7 +169,7 @@ def _summed(
     if not contacts:
         return bare
     tau = bare.side_measures["contact_threshold_mm"].value or config.grades.contact_floor_mm
-    first = contacts[0]
+    first, doubts = contacts[0], doubts_about(traced, contacts, config)
     touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
     return bare.model_copy(
         update={
@@ -179,7 +179,9 @@ def _summed(
             "schemes": schemes_of(first.grade),
             "pattern": pattern_of(contacts, traced.vessels, tau, config.pattern),
             "offender": touching[0].vessel_id if touching else None,
-            "priority": priority_of(contacts, unresolved=bare.flagged),
+            "priority": priority_of(contacts, unresolved=bool(doubts)),
+            "flagged": bool(doubts),
+            "flag_reasons": tuple(doubts),
             "score": side_score(contacts, config.score),
         }
     )

@@ -98,6 +98,10 @@ def detach(
     joined = sum(at / sd**2 for at, sd in votes) / precision
     sd = float(precision**-0.5)
     findings: tuple[Finding, ...] = ()
+    if defined is None and brainstem is not None:
+        # A landmark alone, on a nerve that is nowhere near seen to leave the pons.
+        sd = max(sd, config.search_mm / 2)
+        findings = (_undefined(config.search_mm, side),)
     if len(votes) == 2 and abs(votes[0][0] - votes[1][0]) > config.disagreement_mm:
         sd = max(sd, abs(votes[0][0] - votes[1][0]) / 2)
         findings = (_disagree(abs(votes[0][0] - votes[1][0]), side),)
@@ -111,6 +115,18 @@ def _uncertain(side: Side) -> Finding:
         code="trace.root_detachment_point_uncertain",
         severity=Severity.WARNING,
         message="Where the nerve leaves the pons was not seen; the medial end of its free course is used.",
+        side=side,
+    )
+
+
+def _undefined(search_mm: float, side: Side) -> Finding:
+    return Finding(
+        code="trace.root_detachment_point_undefined",
+        severity=Severity.WARNING,
+        message=(
+            f"Within {search_mm:.0f} mm of its landmark the nerve isn't seen to leave the pons. "
+            "Look there on the source images, and move the detachment point."
+        ),
         side=side,
     )
 

@@ -51,8 +51,8 @@ def bicubic(pieces: FloatArray, x: FloatArray, y: FloatArray, at_x: float, at_y:
     ``pieces`` (len(x) - 1, len(y) - 1, 4, 4) holds the powers, highest first, of the way from a piece's
     lower breaks.
     """
-    i = min(max(np.searchsorted(x, at_x, side="right") - 1, 0), len(x) - 2)
-    j = min(max(np.searchsorted(y, at_y, side="right") - 1, 0), len(y) - 2)
+    i = min(max(int(np.searchsorted(x, at_x, side="right")) - 1, 0), len(x) - 2)
+    j = min(max(int(np.searchsorted(y, at_y, side="right")) - 1, 0), len(y) - 2)
     piece, u, v = pieces[i, j], at_x - x[i], at_y - y[j]
     total = 0.0
     for a in range(4):

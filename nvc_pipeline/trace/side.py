@@ -13,7 +13,7 @@ from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Points, Volume
-from nvc_pipeline.trace.angiography import arterial_share, seen_on_tof, tof_levels
+from nvc_pipeline.trace.angiography import TofLevels, arterial_share, seen_on_tof, tof_levels
 from nvc_pipeline.trace.corridor import trace_corridor
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
@@ -25,6 +25,7 @@ from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_lin
 from nvc_pipeline.trace.pons import pons_surface
 from nvc_pipeline.trace.porus import porus_by_bone
 from nvc_pipeline.trace.vessels import trace_vessels
+from nvc_pipeline.trace.witness import hear
 
 _FROM_BONE = "The porus is taken from where the nerve leaves the open fluid for bone."
 _ASSUMED = "The porus was not found; the nerve's free part ends at the usual cisternal length."
@@ -66,11 +67,13 @@ def trace_side(
         return TracedSide(side, None, (), None, reason, findings)
     dark = darkness(evidence, config.fluid)
     traced = _trace_nerve(segmentation, evidence, dark, config)
-    vessels = _trace_vessels(segmentation, evidence, traced.nerve, dark, config)
+    levels = tof_levels(evidence, config.angiography)
+    inflow = arterial_share(evidence, levels, config.angiography)
+    vessels = _trace_vessels(segmentation, evidence, traced.nerve, dark, levels, inflow, config)
     eighth = _trace_eighth(evidence, side, dark, config)
-    return TracedSide(
-        side, traced.nerve, vessels, traced.pons, traced.reason, findings + traced.findings, eighth
-    )
+    findings += traced.findings
+    found = TracedSide(side, traced.nerve, vessels, traced.pons, traced.reason, findings, eighth)
+    return hear(found, evidence, dark, inflow, segmentation.landmarks, config.witness)
 
 
 def _trace_eighth(
@@ -204,12 +207,13 @@ def _trace_vessels(
     evidence: Evidence,
     nerve: FacialNerve | None,
     dark: Darkness | None,
+    levels: TofLevels | None,
+    inflow: FloatArray,
     config: TraceConfig,
 ) -> tuple[Vessel, ...]:
     look = None if dark is None else partial(gated, dark, config=config.fluid)
-    tof, levels = evidence.tof, tof_levels(evidence, config.angiography)
-    share = arterial_share(evidence, levels, config.angiography)
-    tubes = trace_vessels(evidence, config.vessels, look, share)
+    tof = evidence.tof
+    tubes = trace_vessels(evidence, config.vessels, look, inflow)
     seen = [
         None if tof is None else seen_on_tof(t.xyz, t.radius_mm, tof, levels, config.angiography)
         for t in tubes

@@ -27,9 +27,20 @@ def crossing_report(crossing, config):
 
 
 @pytest.fixture(scope="session")
-def corridor(config):
-    """A vessel 0.2 mm over the attached segment."""
+def corridor_drawn():
+    """A vessel 0.2 mm over the attached segment: scene, image, traced side."""
     rng = np.random.default_rng(6)
     scene = draw_scene(rng, "corridor", 0.2)
     volume, _ = image_of(scene, rng, voxel_mm=(0.5, 0.5, 0.5), snr=40.0, size_mm=12.0)
-    return scene, measure_side(traced_of(scene, rng), volume, config)
+    return scene, volume, traced_of(scene, rng)
+
+
+@pytest.fixture(scope="session")
+def corridor_scene(corridor_drawn):
+    return corridor_drawn[1:]
+
+
+@pytest.fixture(scope="session")
+def corridor(corridor_drawn, config):
+    scene, volume, traced = corridor_drawn
+    return scene, measure_side(traced, volume, config)

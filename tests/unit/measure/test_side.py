@@ -3,9 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
+from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.geometry import Volume
-from nvc_pipeline.measure.side import measure_side
+from nvc_pipeline.measure.doubt import touch_probability
+from nvc_pipeline.measure.side import doubts_about, measure_side
+from tests.unit.measure import records
 
 
 def only(report):
@@ -102,3 +106,74 @@ class TestNothingThere:
         assert report.grade is Grade.NONE
         assert report.offender is None
         assert report.score == 0.0
+
+
+class TestClearance:
+    """Priority C is a statement: it needs the root found and the region understood."""
+
+    @pytest.fixture
+    def empty(self, corridor_scene):
+        """A side with pons and attached segment, and no vessel near: C as it is."""
+        volume, traced = corridor_scene
+        return volume, replace(traced, vessels=())
+
+    def warned(self, traced, code, severity=Severity.WARNING):
+        return replace(traced, findings=(Finding(code=code, severity=severity, message="look"),))
+
+    def test_a_side_that_nothing_speaks_against_is_c(self, empty, config):
+        volume, traced = empty
+        report = measure_side(traced, volume, config)
+        assert (report.priority, report.flagged) == (Priority.C, False)
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "trace.root_off_pons",
+            "trace.cistern_not_understood",
+            "trace.vessel_overlooked",
+            "segment.coverage",
+        ],
+    )
+    def test_a_warning_of_the_tracing_flags_it_and_it_is_not_c(self, empty, config, code):
+        volume, traced = empty
+        report = measure_side(self.warned(traced, code), volume, config)
+        assert report.priority is Priority.UNMEASURED
+        assert report.flag_reasons == (code,)
+
+    @pytest.mark.parametrize("code", ["segment.no_tof", "trace.porus_assumed"])
+    def test_what_says_nothing_of_the_root_leaves_it_c(self, empty, config, code):
+        volume, traced = empty
+        assert measure_side(self.warned(traced, code), volume, config).priority is Priority.C
+
+    def test_a_note_is_no_warning(self, empty, config):
+        volume, traced = empty
+        noted = self.warned(traced, "trace.root_exit_point_from_corridor", Severity.INFO)
+        assert measure_side(noted, volume, config).priority is Priority.C
+
+    def test_a_root_known_by_its_fallback_alone_is_not_c(self, empty, config):
+        volume, traced = empty
+        fallback = load_config().trace.detachment.fallback_sd_mm
+        vague = replace(traced.nerve, detachment=replace(traced.nerve.detachment, sd_mm=fallback))
+        report = measure_side(replace(traced, nerve=vague), volume, config)
+        assert report.priority is Priority.UNMEASURED
+        assert "detachment_point_uncertain" in report.flag_reasons
+
+
+class TestTouchProbability:
+    def near(self, chance, zone=Zone.ATTACHED_SEGMENT):
+        grades = dict.fromkeys(Grade, 0.0) | {Grade.PROXIMITY: 1.0 - chance, Grade.CONTACT: chance}
+        return records.contact(grade=Grade.PROXIMITY, zone=zone, grade_probabilities=grades)
+
+    def test_doubts_of_several_vessels_add_up_where_it_matters(self):
+        two = (self.near(0.15), self.near(0.2), self.near(0.9, Zone.DISTAL_CISTERNAL))
+        assert touch_probability(two) == pytest.approx(1.0 - 0.85 * 0.8)
+        assert touch_probability(()) == 0.0
+
+    def test_a_likely_touch_is_no_clearance(self, corridor_scene, config):
+        _, traced = corridor_scene
+        clear, likely = (doubts_about(traced, (self.near(p),), config) for p in (0.05, 0.4))
+        assert (clear, likely) == ([], ["contact_not_excluded"])
+
+    def test_beside_a_contact_that_was_seen_it_says_nothing_new(self, corridor_scene, config):
+        _, traced = corridor_scene
+        assert doubts_about(traced, (records.contact(), self.near(0.4)), config) == []
