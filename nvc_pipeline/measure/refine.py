@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass, replace
-from threading import Lock
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -14,15 +11,14 @@ from scipy.spatial import cKDTree
 from nvc_pipeline.config.measure import FitConfig, MeasureConfig
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.measure.memory import Memory, digest
 from nvc_pipeline.trace.roi import Voxels, choose
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.surface import Scene, SceneFit, fit_scene
 from nvc_pipeline.trace.tube import Tube, evenly, resample_curve
 
-_REMEMBERED = 64
 _ROOT_SMOOTH_MM = 0.6
-_memory: OrderedDict[bytes, SceneFit] = OrderedDict()
-_lock = Lock()
+_fits: Memory[SceneFit] = Memory(64)
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def refine_vessel(
     curve, radius, window = _window(vessel, nearest, gap, fit)
     tubes = [Tube(curve, radius, fit, can_flatten=False)]
     neighbours: dict[str, int] = {}
-    for other in _neighbours(traced, vessel, window, fit):
+    for other in vessels_beside(traced, vessel, window, fit.neighbour_mm)[: fit.neighbours_max]:
         tube = _clip(other.centreline, window, fit, can_flatten=False)
         if tube is not None:
             neighbours[other.vessel_id] = len(tubes)
@@ -166,17 +162,18 @@ def _window(
     return curve, radius, curve
 
 
-def _neighbours(traced: TracedSide, vessel: Vessel, window: FloatArray, config: FitConfig) -> list[Vessel]:
+def vessels_beside(traced: TracedSide, vessel: Vessel, points: FloatArray, reach_mm: float) -> list[Vessel]:
+    """Return the other vessels whose wall comes within reach of points on a vessel's axis, nearest first."""
     found: list[tuple[float, Vessel]] = []
-    tree = cKDTree(window)
+    tree = cKDTree(points)
     for other in traced.vessels:
         if other.vessel_id == vessel.vessel_id:
             continue
         distance, _ = tree.query(other.centreline.points.xyz)
         clearance = float((distance - other.centreline.radius_mm).min())
-        if clearance < config.neighbour_mm:
+        if clearance < reach_mm:
             found.append((clearance, other))
-    return [other for _, other in sorted(found, key=lambda f: f[0])[: config.neighbours_max]]
+    return [other for _, other in sorted(found, key=lambda f: f[0])]
 
 
 def _clip(line: Centreline, window: FloatArray, config: FitConfig, *, can_flatten: bool) -> Tube | None:
@@ -211,21 +208,10 @@ def _sheet(traced: TracedSide, path: NervePath, s: float, config: FitConfig) -> 
 
 
 def _remembered(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -> SceneFit:
-    """Fit, or return the fit of the very same inputs: an edit elsewhere costs nothing here."""
-    digest = hashlib.blake2b(config.model_dump_json().encode(), digest_size=16)
-    for array in (volume.affine.matrix, volume.resolution_mm, voxels.xyz, voxels.values):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    """Fit, or return the fit of the very same inputs."""
+    key = digest(
+        config.model_dump_json(), volume.affine.matrix, volume.resolution_mm, voxels.xyz, voxels.values
+    )
     for part in scene.parts:
-        digest.update(part.start.tobytes())
-        digest.update((part.reference if isinstance(part, Tube) else part.axes).tobytes())
-    key = digest.digest()
-    with _lock:
-        if key in _memory:
-            _memory.move_to_end(key)
-            return replace(_memory[key], scene=scene)
-    done = fit_scene(volume, scene, voxels, config)
-    with _lock:
-        _memory[key] = done
-        while len(_memory) > _REMEMBERED:
-            _memory.popitem(last=False)
-    return done
+        key = digest(key, part.start, part.reference if isinstance(part, Tube) else part.axes)
+    return replace(_fits.recall(key, lambda: fit_scene(volume, scene, voxels, config)), scene=scene)

@@ -15,7 +15,7 @@ from nvc_pipeline.measure.pattern import pattern_of
 from nvc_pipeline.measure.refine import nerve_path
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import side_score
-from nvc_pipeline.measure.vessel import measure_vessel
+from nvc_pipeline.measure.vessel import measure_vessel, surroundings
 
 
 def measure_side(
@@ -50,7 +50,8 @@ def measure_side(
     if traced.nerve is None:
         return SideReport.not_measured(traced.reason or "facial nerve not found", vessels=vessels)
     path = nerve_path(traced.nerve, config.fit.curve_step_mm)
-    found = [measure_vessel(traced, v, path, cisternogram, config) for v in traced.vessels]
+    about = surroundings(traced, cisternogram, config)
+    found = [measure_vessel(traced, v, path, cisternogram, config, about) for v in traced.vessels]
     contacts = tuple(sorted((c for c in found if c is not None), key=_weight))
     doubts = doubts_about(traced, contacts, config)
     priority = priority_of(contacts, unresolved=bool(doubts))

@@ -23,24 +23,65 @@ from nvc_pipeline.measure.doubt import open_end, unexplained_mm
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
-from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel
+from nvc_pipeline.measure.memory import Memory, digest
+from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel, vessels_beside
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
 
 Point = tuple[float, float, float]
+_contacts: Memory[Contact | None] = Memory(64)
 
 
 def measure_vessel(
-    traced: TracedSide, vessel: Vessel, path: NervePath, cisternogram: Volume, config: MeasureConfig
+    traced: TracedSide,
+    vessel: Vessel,
+    path: NervePath,
+    cisternogram: Volume,
+    config: MeasureConfig,
+    about: bytes | None = None,
 ) -> Contact | None:
     """Measure one vessel; None where it is farther than ``report_vessels_within_mm``.
 
     Where the image can't resolve the surfaces, the contact is given from the traced anatomy
     with its wide uncertainty for zone and grade, and every measure is invalid with the reason.
+
+    Parameters
+    ----------
+    about:
+        :func:`surroundings` of the side, for a caller that measures several vessels of it.
     """
+    gap, _ = coarse_gap(vessel, path)
+    if float(gap.min()) > config.report_vessels_within_mm + config.coarse_margin_mm:
+        return None
+    key = about if about is not None else surroundings(traced, cisternogram, config)
+    reach = max(config.fit.neighbour_mm, config.interval.open_end_mm)
+    beside = vessels_beside(traced, vessel, vessel.centreline.points.xyz, reach)
+    for v in (vessel, *sorted(beside, key=lambda other: other.vessel_id)):
+        key = digest(key, v.vessel_id, v.centreline.points.xyz, v.centreline.radius_mm)
+    key = digest(key, vessel.vessel_class.value, vessel.class_probability)
+    return _contacts.recall(key, lambda: _measure(traced, vessel, path, cisternogram, config))
+
+
+def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig) -> bytes:
+    """Return a hash of all but the vessels that a side's contacts depend on."""
+    nerve, pons, eighth = traced.nerve, traced.pons, traced.eighth
+    parts: list[str | FloatArray] = [config.model_dump_json()]
+    parts += [cisternogram.array, cisternogram.affine.matrix, cisternogram.resolution_mm]
+    if nerve is not None:
+        parts += [nerve.free.points.xyz, nerve.free.radius_mm, nerve.attached.xyz]
+        marks = (nerve.exit_point, nerve.detachment, nerve.porus)
+        parts += [repr([None if m is None else (m.sd_mm, m.point.xyz.tolist()) for m in marks])]
+    if pons is not None:
+        parts += [pons.vertices, pons.normals]
+    if eighth is not None:
+        parts += [eighth.points.xyz, eighth.radius_mm]
+    return digest(*parts)
+
+
+def _measure(
+    traced: TracedSide, vessel: Vessel, path: NervePath, cisternogram: Volume, config: MeasureConfig
+) -> Contact | None:
     gap, s = coarse_gap(vessel, path)
     nearest = int(np.argmin(gap))
-    if gap[nearest] > config.report_vessels_within_mm + config.coarse_margin_mm:
-        return None
     reason = _out_of_image(path, float(s[nearest]), vessel, nearest, cisternogram, config)
     if not reason:
         refined = refine_vessel(traced, vessel, path, cisternogram, config)

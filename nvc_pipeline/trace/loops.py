@@ -25,23 +25,19 @@ def jit(function: F) -> F:
 
 
 @jit
-def _series(coefficients: FloatArray, y: float) -> float:
-    """Return a Chebyshev series at y in -1..1 (Clenshaw's recurrence)."""
-    ahead, after = 0.0, 0.0
-    for k in range(len(coefficients) - 1, 0, -1):
-        ahead, after = 2.0 * y * ahead - after + coefficients[k], ahead
-    return float(y * ahead - after + coefficients[0])
-
-
-@jit
 def bessel(x: float, series: FloatArray, middle: float) -> tuple[float, float]:
     """Return the scaled Bessel functions ``exp(-x) I0(x)`` and ``exp(-x) I1(x)``, x not negative.
 
-    ``series`` (2, n) are Chebyshev series of both times ``sqrt(1 + x)`` over ``(x - middle) / (x + middle)``.
+    ``series`` (2, n) are Chebyshev series of both times ``sqrt(1 + x)`` over ``(x - middle) / (x + middle)``,
+    summed by Clenshaw's recurrence.
     """
     y = (x - middle) / (x + middle)
+    one, two, before_one, before_two = 0.0, 0.0, 0.0, 0.0
+    for k in range(series.shape[1] - 1, 0, -1):
+        one, before_one = 2.0 * y * one - before_one + series[0, k], one
+        two, before_two = 2.0 * y * two - before_two + series[1, k], two
     root = 1.0 / np.sqrt(1.0 + x)
-    return _series(series[0], y) * root, _series(series[1], y) * root
+    return (y * one - before_one + series[0, 0]) * root, (y * two - before_two + series[1, 0]) * root
 
 
 @jit
@@ -107,7 +103,13 @@ def see_tube(
     points, count = axis.shape[0], basis.shape[1]
     step = np.empty(points)
     along = np.empty(points)
+    # The splines that are not zero at a point of the axis: four or fewer, side by side.
+    low, high = np.empty(points, dtype=np.int64), np.empty(points, dtype=np.int64)
     for m in range(points):
+        low[m], high[m] = count, 0
+        for k in range(count):
+            if basis[m, k] != 0.0:
+                low[m], high[m] = min(low[m], k), k + 1
         step[m] = np.sqrt(ahead[m, 0] ** 2 + ahead[m, 1] ** 2 + ahead[m, 2] ** 2)
         total = 0.0
         for k in range(count):
@@ -128,8 +130,26 @@ def see_tube(
             stretch = max(stretch, 1.0 + abs(one) + abs(two))
     farthest = along.max() * stretch + reach * sigma + furthest_shift + step.max()
     slopes = jacobian.shape[1] > 0
-    local = np.empty(count)
+    local, apart = np.empty(count), np.empty(points)
     for n in range(len(voxels)):
+        nearest = np.inf
+        for m in range(points):
+            apart[m] = (
+                (voxels[n, 0] - axis[m, 0]) ** 2
+                + (voxels[n, 1] - axis[m, 1]) ** 2
+                + (voxels[n, 2] - axis[m, 2]) ** 2
+            )
+            nearest = min(nearest, apart[m])
+        nearest = np.sqrt(nearest)
+        if nearest > farthest:
+            continue
+        # A shift can bring no point nearer than these to be the nearest.
+        limit = (nearest + 2.0 * furthest_shift) ** 2 * (1.0 + 1e-9) + 1e-9
+        begin, end = 0, points
+        while apart[begin] > limit:
+            begin += 1
+        while apart[end - 1] > limit:
+            end -= 1
         for q in range(len(shifts)):
             x, y, z = (
                 voxels[n, 0] + shifts[q, 0],
@@ -137,12 +157,10 @@ def see_tube(
                 voxels[n, 2] + shifts[q, 2],
             )
             nearest, index = np.inf, 0
-            for m in range(points):
+            for m in range(begin, end):
                 away = (x - axis[m, 0]) ** 2 + (y - axis[m, 1]) ** 2 + (z - axis[m, 2]) ** 2
                 if away < nearest:
                     nearest, index = away, m
-            if q == 0 and np.sqrt(nearest) > farthest + furthest_shift:
-                break
             # The foot on the straight piece through the nearest point of the axis.
             unit0, unit1, unit2 = (
                 ahead[index, 0] / step[index],
@@ -158,7 +176,8 @@ def see_tube(
             other = index + (1 if beyond > 0 else -1 if beyond < 0 else 0)
             distance = np.sqrt(x * x + y * y + z * z + 1e-12)
             mean, one, two = 0.0, 0.0, 0.0
-            for k in range(count):
+            first_k, last_k = min(low[index], low[other]), max(high[index], high[other])
+            for k in range(first_k, last_k):
                 local[k] = basis[index, k] + abs(beyond) * (basis[other, k] - basis[index, k])
                 mean += local[k] * radius[k]
             mean = max(mean, least_mm)
@@ -168,7 +187,7 @@ def see_tube(
             if len(flattening):
                 norm = max(a * a + b * b, 1e-12)
                 cosine, sine = (a * a - b * b) / norm, 2.0 * a * b / norm
-                for k in range(count):
+                for k in range(first_k, last_k):
                     one += local[k] * flattening[0, k]
                     two += local[k] * flattening[1, k]
                 own = mean * max(1.0 + cosine * one + sine * two, 0.2)
@@ -194,10 +213,9 @@ def see_tube(
                 weight * by_radius * mean * cosine,
                 weight * by_radius * mean * sine,
             )
-            for k in range(count):
-                if local[k] != 0.0:
-                    for block in range(jacobian.shape[1] // count):
-                        jacobian[n, block * count + k] += terms[block] * local[k]
+            for block in range(jacobian.shape[1] // count):
+                for k in range(first_k, last_k):
+                    jacobian[n, block * count + k] += terms[block] * local[k]
 
 
 @jit
@@ -314,18 +332,18 @@ def normal_equations(
     """Return ``J' W J`` (P, P) and ``J' W r`` (P,) of a Jacobian (N, P) that is mostly zeros."""
     size = jacobian.shape[1]
     normal, gradient = np.zeros((size, size)), np.zeros(size)
-    used = np.empty(size, dtype=np.int64)
+    used, own = np.empty(size, dtype=np.int64), np.empty(size)
     for n in range(len(jacobian)):
         count = 0
         for k in range(size):
             if jacobian[n, k] != 0.0:
-                used[count] = k
+                used[count], own[count] = k, jacobian[n, k]
                 count += 1
         for a in range(count):
-            scaled = weight[n] * jacobian[n, used[a]]
+            scaled, row = weight[n] * own[a], normal[used[a]]
             gradient[used[a]] += scaled * residual[n]
             for b in range(a + 1):
-                normal[used[a], used[b]] += scaled * jacobian[n, used[b]]
+                row[used[b]] += scaled * own[b]
     for a in range(size):
         for b in range(a):
             normal[b, a] = normal[a, b]
