@@ -171,7 +171,7 @@ class TestTouchProbability:
 
     def test_a_likely_touch_is_no_clearance(self, corridor_scene, config):
         _, traced = corridor_scene
-        clear, likely = (doubts_about(traced, (self.near(p),), config) for p in (0.05, 0.4))
+        clear, likely = (doubts_about(traced, (self.near(p),), config) for p in (0.02, 0.4))
         assert (clear, likely) == ([], ["contact_not_excluded"])
 
     def test_beside_a_contact_that_was_seen_it_says_nothing_new(self, corridor_scene, config):
