@@ -36,6 +36,7 @@ class NerveTraceConfig(Section):
     min_supported_fraction: float = Field(gt=0, lt=1)
     max_gap_mm: float = Field(gt=0)
     landmark_probability: float = Field(gt=0, lt=1)
+    exit_probability: float = Field(gt=0, lt=1)
     landmark_reach_sigmas: float = Field(gt=0)
     landmark_reach_floor_mm: float = Field(gt=0)
     centreline_sd_floor_mm: float = Field(gt=0)

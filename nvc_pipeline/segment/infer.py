@@ -210,10 +210,17 @@ def _landmarks(
     for landmark, heatmap, calibrated in zip(LANDMARKS, heat, calibration.fine, strict=True):
         ijk, peak = peak_of(heatmap, radius=5)
         sure = landmark_probability(peak, calibrated)
-        if sure >= config.min_landmark_probability:
-            sd = calibrated.sd_mm / max(peak, 0.05)
+        if sure >= _least(landmark, config):
+            # The calibrated SD is that of landmarks that were found; the less sure, the wider.
+            sd = calibrated.sd_mm / max(peak * sure, 0.05)
             out[landmark] = LandmarkEstimate(Points(affine.apply(ijk)), float(sd), sure)
     return out
+
+
+def _least(landmark: Landmark, config: SegmentConfig) -> float:
+    """Return the probability from which on a landmark counts as found."""
+    exit_point = landmark is Landmark.ROOT_EXIT_POINT
+    return config.min_exit_probability if exit_point else config.min_landmark_probability
 
 
 def _findings(

@@ -40,7 +40,7 @@ def run(context: StageContext) -> None:
 
 STAGE = Stage(
     name="trace",
-    version="4",
+    version="5",
     sections=("trace",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN, files.SEGMENT),
     run=run,

@@ -89,7 +89,8 @@ def find_ends(
 
     def seen(landmark: Landmark, *, on_nerve: bool) -> LandmarkEstimate | None:
         estimate = segmentation.landmarks.get(landmark)
-        if estimate is None or estimate.probability < config.landmark_probability:
+        least = config.landmark_probability if on_nerve else config.exit_probability
+        if estimate is None or estimate.probability < least:
             findings.append(_not_seen(landmark, side))
             return None
         reach = max(config.landmark_reach_floor_mm, config.landmark_reach_sigmas * estimate.sd_mm)

@@ -140,10 +140,9 @@ def _far_from_eighth(
 def _faint(
     landmarks: Mapping[Landmark, LandmarkEstimate], side: Side, config: WitnessConfig
 ) -> Finding | None:
-    """Tell whether the landmarks are less distinct than on images like those of the training."""
-    weak = [
-        m for m in Landmark if m not in landmarks or landmarks[m].probability < config.landmark_probability
-    ]
+    """Tell whether both ends of the nerve are less distinct than on images like those of the training."""
+    ends = (Landmark.ROOT_DETACHMENT_POINT, Landmark.PORUS)
+    weak = [m for m in ends if m not in landmarks or landmarks[m].probability < config.landmark_probability]
     if not weak:
         return None
     names = ", ".join(m.value.replace("_", " ") for m in weak)

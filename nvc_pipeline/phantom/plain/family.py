@@ -42,6 +42,8 @@ class Levels:
 def make_plain_case(seed: int, options: CaseOptions) -> PhantomCase:
     """Make one case for training. Its truth holds landmarks and attached courses, no contact.
 
+    The exit point is left out: nothing in a plain scene shows where the nerve leaves the brainstem's inside.
+
     The images are drawn from soft-edged bodies, not by physics. ``options`` gives label spacing, chance
     of TOF, and with ``randomise.contrast`` levels beyond what sequences show.
     """
@@ -57,7 +59,6 @@ def make_plain_case(seed: int, options: CaseOptions) -> PhantomCase:
     sides = {
         side.value: {
             "nerve": {
-                "root_exit_point_lps_mm": nerve.attached[0].tolist(),
                 "root_detachment_point_lps_mm": nerve.attached[-1].tolist(),
                 "porus_lps_mm": nerve.porus.tolist(),
                 "attached_segment_lps_mm": nerve.attached.tolist(),
