@@ -211,8 +211,8 @@ def _landmarks(
         ijk, peak = peak_of(heatmap, radius=5)
         sure = landmark_probability(peak, calibrated)
         if sure >= _least(landmark, config):
-            # The calibrated SD is that of landmarks that were found; the less sure, the wider.
-            sd = calibrated.sd_mm / max(peak * sure, 0.05)
+            # The calibrated SD is that of landmarks that were found; one that may well be none is vaguer.
+            sd = calibrated.sd_mm / max(peak * min(1.0, 2.0 * sure), 0.05)
             out[landmark] = LandmarkEstimate(Points(affine.apply(ijk)), float(sd), sure)
     return out
 
