@@ -130,6 +130,9 @@ def summarise_sides(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "pattern": wilson(sum(r["pattern"] == r["true_pattern"] for r in rows), len(rows)),
         "sensitivity_a_or_b": wilson(sum(r["priority"] in POSITIVE for r in positive), len(positive)),
         "specificity_a_or_b": wilson(sum(r["priority"] == "C" for r in negative), len(negative)),
+        # A side that is left to a reader is not missed; one that is called C is.
+        "missed_without_a_flag": wilson(sum(r["priority"] == "C" for r in positive), len(positive)),
+        "left_to_a_reader": wilson(sum(r["priority"] == "unmeasured" for r in rows), len(rows)),
     }
 
 
