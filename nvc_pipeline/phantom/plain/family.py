@@ -21,6 +21,7 @@ from nvc_pipeline.phantom.plain.shapes import Points3
 Image = npt.NDArray[np.float32]
 _FRAME = "2.25.294207113"
 _LABEL_BOX = ((-46.0, -34.0, -38.0), (46.0, 34.0, 34.0))
+_THIN_MM = 0.9
 _NERVES = (Structure.FACIAL_NERVE, Structure.VESTIBULOCOCHLEAR_NERVE, None)
 
 
@@ -37,6 +38,14 @@ class Levels:
     vein: float
     artery: float
     thin_artery: float
+
+    def of(self, tube: Tube) -> float:
+        """Return the signal of a nerve or vessel."""
+        if tube.structure is Structure.VEIN:
+            return self.vein
+        if tube.structure in ARTERIES:
+            return self.artery if tube.radius_mm > _THIN_MM else self.thin_artery
+        return self.nerve
 
 
 def make_plain_case(seed: int, options: CaseOptions) -> PhantomCase:
@@ -155,10 +164,7 @@ def _image(rng: Generator, scene: Scene, affine: Affine, shape: tuple[int, int, 
         start = nerve.porus - side.sign_x * np.array([1.0, 0.0, 0.0])
         paint(share(_tube_distance(points, affine, np.linspace(start, fundus, 40), radius)), level.csf)
     for tube in _in_order(scene.tubes):
-        value = {None: level.nerve, Structure.VEIN: level.vein}.get(tube.structure, level.nerve)
-        if tube.structure in ARTERIES:
-            value = level.artery if tube.radius_mm > 0.9 else level.thin_artery
-        paint(share(_tube_distance(points, affine, tube.points, tube.radius_mm)), value)
+        paint(share(_tube_distance(points, affine, tube.points, tube.radius_mm)), level.of(tube))
     if rng.random() < 0.5:
         image *= 1.0 + _lumps(rng, shape, 0.06)
     image = gaussian_filter(image, rng.uniform(0.2, 0.7))
