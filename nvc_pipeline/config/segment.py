@@ -26,6 +26,7 @@ class SegmentConfig(Section):
     try_from_probability: Share
     min_coverage: Share
     replace_beyond_mm: Positive
+    locator_sd_mm: Positive
     window_overlap: float = Field(ge=0, le=0.9)
 
 

@@ -20,8 +20,8 @@ from nvc_pipeline.errors import InputRefused
 from nvc_pipeline.geometry import Affine, Points, Volume
 from nvc_pipeline.segment.bundle import Bundle
 from nvc_pipeline.segment.bundle_metadata import Calibration, LandmarkCalibration
-from nvc_pipeline.segment.channels import ATTACHED_CHANNEL, EXCLUSIVE, LANDMARKS, SOFTMAX
-from nvc_pipeline.segment.locate import Located, coarse_channels, coarse_grid, locate, peak_of
+from nvc_pipeline.segment.channels import ATTACHED_CHANNEL, EXCLUSIVE, LANDMARKS, LOCATED, SOFTMAX
+from nvc_pipeline.segment.locate import Located, coarse_channels, coarse_grid, locate, nearness, peak_of
 from nvc_pipeline.segment.network import LightUNet, build
 from nvc_pipeline.segment.region import Float32Array, RegionSpec, channels, to_patient
 from nvc_pipeline.segment.second_look import pool_arteries, without_cisternogram
@@ -164,7 +164,7 @@ def _side(
         return _not_found(side, reason, "segment.coverage")
     patch, overlap = metadata.fine.patch, config.window_overlap
     logits = run_fine(inputs, network, patch, overlap)
-    seen = _landmarks(heatmaps(logits), affine, metadata.calibration, config).get(
+    seen = _landmarks(heatmaps(logits), affine, places, metadata.calibration, config).get(
         Landmark.ROOT_DETACHMENT_POINT
     )
     if seen is None and sure < config.min_landmark_probability:
@@ -187,7 +187,9 @@ def _side(
         s: to_patient((shares[_channel(s)] * known).astype(np.float32), affine, side, frame) for s in wanted
     }
     landmarks = (
-        _landmarks(heat * known, affine, metadata.calibration, config) if cisternogram is not None else {}
+        _landmarks(heat * known, affine, places, metadata.calibration, config)
+        if cisternogram is not None
+        else {}
     )
     findings = tuple(_findings(side, cisternogram, tof, coverage, landmarks))
     return SideSegmentation(side, True, "", volumes, landmarks, findings)
@@ -204,11 +206,22 @@ def _coverage(inputs: Float32Array, spec: RegionSpec, cisternogram: bool) -> flo
 
 
 def _landmarks(
-    heat: Float32Array, affine: Affine, calibration: Calibration, config: SegmentConfig
+    heat: Float32Array,
+    affine: Affine,
+    places: Mapping[Landmark, Located],
+    calibration: Calibration,
+    config: SegmentConfig,
 ) -> dict[Landmark, LandmarkEstimate]:
+    """Return the landmarks that were found, each where both stages together put it."""
+    near: dict[Landmark, Float32Array] = {}
+    _, i, j, k = heat.shape
+    for landmark, calibrated in zip(LOCATED, calibration.locator, strict=True):
+        place = places[landmark]
+        sure = landmark_probability(place.peak, calibrated)
+        near[landmark] = nearness(affine, (i, j, k), place.lps, sure, config.locator_sd_mm)
     out: dict[Landmark, LandmarkEstimate] = {}
     for landmark, heatmap, calibrated in zip(LANDMARKS, heat, calibration.fine, strict=True):
-        ijk, peak = peak_of(heatmap, radius=5)
+        ijk, peak = peak_of(heatmap, radius=5, near=near.get(landmark))
         sure = landmark_probability(peak, calibrated)
         if sure >= _least(landmark, config):
             # The calibrated SD is that of landmarks that were found; one that may well be none is vaguer.

@@ -104,18 +104,45 @@ def mass_peak(share: Float32Array, radius: int = 2) -> tuple[FloatArray, float]:
     return np.array([float((box * axis).sum() / total) for axis in axes]), min(total, 1.0)
 
 
-def peak_of(heatmap: Float32Array, radius: int) -> tuple[FloatArray, float]:
+def nearness(
+    affine: Affine, shape: tuple[int, int, int], place: FloatArray, probability: float, sd_mm: float
+) -> Float32Array:
+    """Return how much each voxel's nearness to a located place speaks for a landmark there, 0 to 1.
+
+    A mixture: with ``probability`` the place is right but for a Gaussian error of ``sd_mm`` a patient
+    axis, else it tells nothing. Times a heatmap it is the product of both stages' evidence.
+
+    Parameters
+    ----------
+    affine, shape:
+        The fine grid, IJK to LPS mm.
+    place:
+        LPS mm, shape (3,).
+
+    Returns
+    -------
+    Float32Array
+        Shape ``shape``.
+    """
+    ijk = np.indices(shape, dtype=np.float64).reshape(3, -1).T
+    square = np.square(affine.apply(ijk) - place).sum(axis=1).reshape(shape)
+    near = probability * np.exp(-square / (2.0 * sd_mm**2)) + 1.0 - probability
+    return np.asarray(near, dtype=np.float32)
+
+
+def peak_of(heatmap: Float32Array, radius: int, near: Float32Array | None = None) -> tuple[FloatArray, float]:
     """Return the sub-voxel place, shape (3,), voxels, and height of a heatmap's highest peak.
 
     The place is the centroid, within ``radius`` voxels of the highest voxel, of the values above a
-    third of the peak.
+    third of the peak. With ``near`` the place is that of the product; the height stays the heatmap's own.
     """
-    top = np.array(np.unravel_index(int(heatmap.argmax()), heatmap.shape))
+    weighted = heatmap if near is None else heatmap * near
+    top = np.array(np.unravel_index(int(weighted.argmax()), heatmap.shape))
     peak = float(heatmap[tuple(top)])
     low = np.maximum(top - radius, 0)
     high = np.minimum(top + radius + 1, heatmap.shape)
-    box = heatmap[low[0] : high[0], low[1] : high[1], low[2] : high[2]].astype(np.float64)
-    weight = np.clip(box - peak / 3, 0.0, None)
+    box = weighted[low[0] : high[0], low[1] : high[1], low[2] : high[2]].astype(np.float64)
+    weight = np.clip(box - float(weighted[tuple(top)]) / 3, 0.0, None)
     total = weight.sum()
     if total <= 0:
         return top.astype(np.float64), peak

@@ -69,7 +69,7 @@ def _bundle_hash(context: StageContext) -> str:
 
 STAGE = Stage(
     name="segment",
-    version="2",
+    version="3",
     sections=("segment",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN),
     run=run,

@@ -13,7 +13,7 @@ from nvc_pipeline.geometry.resample import mirror_lr
 from nvc_pipeline.segment.bundle import load_bundle
 from nvc_pipeline.segment.bundle_metadata import LandmarkCalibration
 from nvc_pipeline.segment.infer import landmark_probability, segment
-from nvc_pipeline.segment.locate import peak_of
+from nvc_pipeline.segment.locate import nearness, peak_of
 from tests.unit.segment.toy import toy_case
 
 
@@ -108,6 +108,26 @@ class TestPeak:
         ijk, peak = peak_of(heat.astype(np.float32), radius=5)
         np.testing.assert_allclose(ijk, place, atol=0.05)
         assert 0.7 < peak <= 0.8
+
+    def test_nearness_decides_between_two_peaks_and_leaves_the_height(self):
+        grid = np.stack(np.meshgrid(*(np.arange(41.0),) * 3, indexing="ij"), -1)
+        right, wrong = np.array([10.0, 10, 10]), np.array([30.0, 28, 30])
+        heat = sum(
+            h * np.exp(-((grid - p) ** 2).sum(-1) / (2 * 2.0**2)) for h, p in ((0.6, right), (0.7, wrong))
+        ).astype(np.float32)
+        affine = Affine.from_parts([5.0, -3.0, 2.0], np.eye(3), [0.5, 0.5, 0.5])
+        located = affine.apply(right + np.array([2, -1, 1]))
+        sure, unsure = (nearness(affine, heat.shape, located, p, 4.0) for p in (0.95, 0.05))
+        ijk, peak = peak_of(heat, 5, sure)
+        np.testing.assert_allclose(ijk, right, atol=0.3)
+        assert peak == pytest.approx(0.6, abs=0.01)
+        ijk, peak = peak_of(heat, 5, unsure)
+        np.testing.assert_allclose(ijk, wrong, atol=0.3)
+        assert peak == pytest.approx(0.7, abs=0.01)
+
+    def test_a_located_place_of_probability_nought_changes_nothing(self):
+        affine = Affine.from_parts([0.0, 0.0, 0.0], np.eye(3), [0.5, 0.5, 0.5])
+        np.testing.assert_array_equal(nearness(affine, (4, 5, 6), np.zeros(3), 0.0, 4.0), 1.0)
 
     def test_a_flat_map_has_a_place_and_no_height(self):
         ijk, peak = peak_of(np.zeros((5, 5, 5), np.float32), radius=2)
