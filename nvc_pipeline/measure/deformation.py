@@ -92,7 +92,8 @@ def _section(
     c = config.deformation
     placed = refined.tube(refined.nerve).place(geometry)
     away = np.abs(refined.nerve_arc - s)
-    free = refined.nerve_arc > config.zones.detachment_from_mm
+    # Up to the end of Z3 the pons bounds a part of the nerve, and its section can't be told from the pons's.
+    free = refined.nerve_arc > config.zones.detachment_to_mm + c.section_clear_mm
     near = free & (away <= c.section_near_mm)
     apart = free & (away >= c.reference_from_mm) & (away <= c.reference_to_mm)
     if np.count_nonzero(near) < 3 or np.count_nonzero(apart) < 5:

@@ -68,6 +68,8 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
     parts += [cisternogram.array, cisternogram.affine.matrix, cisternogram.resolution_mm]
     if nerve is not None:
         parts += [nerve.free.points.xyz, nerve.free.radius_mm, nerve.attached.xyz]
+        if nerve.canal is not None:
+            parts += [nerve.canal.points.xyz, nerve.canal.radius_mm]
         marks = (nerve.exit_point, nerve.detachment, nerve.porus)
         parts += [repr([None if m is None else (m.sd_mm, m.point.xyz.tolist()) for m in marks])]
     if pons is not None:
