@@ -113,6 +113,7 @@ class DeformationConfig(Section):
     reference_from_mm: float = Field(gt=0)
     reference_to_mm: float = Field(gt=0)
     ratio_model_sd: float = Field(ge=0)
+    ratio_voxel_power: float = Field(ge=0)
     deviation_window_mm: float = Field(gt=0)
     deviation_window_small_mm: float = Field(gt=0)
     deviation_reach_mm: float = Field(gt=0)

@@ -123,7 +123,9 @@ def refine_vessel(
             neighbours[other.vessel_id] = len(tubes)
             tubes.append(tube)
     nerve_part, nerve_arc = None, np.zeros(0)
-    near_tube = cKDTree(curve).query(path.points[path.arc >= 0])[0].min() < fit.vessel_window_mm + 1.0
+    away, at = cKDTree(curve).query(path.points[path.arc >= 0])
+    # From wall to axis: a vertebral artery's axis is 3 mm away where its wall touches.
+    near_tube = float((away - radius[at]).min()) < config.report_vessels_within_mm + config.coarse_margin_mm
     low = max(float(s[nearest]) - fit.nerve_window_mm, -fit.root_overlap_mm)
     use = (path.arc >= low) & (path.arc <= max(float(s[nearest]), 0.0) + fit.nerve_window_mm)
     # Nerve VIII runs beside VII: left out, the fit takes the edge of the one for that of the other.

@@ -161,7 +161,8 @@ def _contact(
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]
     push = _unit(_nerve_axis(refined, path, s) - axis)
-    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, config)
+    voxel_mm = float(np.prod(volume.resolution_mm) ** (1.0 / 3.0))
+    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, voxel_mm, config)
     tau = contact_threshold(volume.resolution_mm, config.grades)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
