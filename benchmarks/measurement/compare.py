@@ -12,6 +12,8 @@ from benchmarks.measurement.summary import wilson
 GRADES = ("none", "proximity", "contact", "indentation", "deviation")
 POSITIVE = ("A", "B")
 MATCH_MM = 3.0
+# A true contact whose place on the vessel is this near to the course of one of ours is on that vessel.
+SAME_COURSE_MM = 1.0
 
 
 def compare_side(report: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
@@ -31,9 +33,12 @@ def compare_side(report: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any
         "detachment_mm": None,
         "offender": _class_of(report, report["offender"]),
         "true_offender": _class_of(truth, truth["offender"]),
-        "gaps": _pairs([c for c in truth["contacts"] if c["gap_mm"] <= 1.5], report["contacts"]),
+        "gaps": _pairs(
+            [c for c in truth["contacts"] if c["gap_mm"] <= 1.5], report["contacts"], report["vessels"]
+        ),
         "zone": report["contacts"][0]["zone"] if report["contacts"] else None,
         "true_zone": truth["contacts"][0]["zone"] if truth["contacts"] else None,
+        "zone_touched": _touched(report["contacts"], truth["contacts"]),
     }
     if nerve is not None:
         apart = np.subtract(
@@ -47,16 +52,35 @@ def _class_of(side: dict[str, Any], vessel_id: str | None) -> str | None:
     return next((c["vessel_class"] for c in side["contacts"] if c["vessel_id"] == vessel_id), None)
 
 
-def _pairs(truth: Sequence[dict[str, Any]], contacts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Pair true contacts with ours by place, nearest first, each of ours with one true one at most.
+def _touched(contacts: Sequence[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> bool | None:
+    """Tell whether the heaviest contact's zone is right, or its place lies within the true contact's length.
 
-    A vessel that was not found is missed; it doesn't take the gap of the vessel beside it.
+    A vessel that touches over several millimetres has the same gap all along: which place is the nearest
+    there is chance, in the truth too.
     """
+    if not contacts or not truth:
+        return None
+    ours, true = contacts[0], truth[0]
+    s = ours["arc_length_mm"]["value"]
+    if ours["zone"] == true["zone"] or s is None:
+        return bool(ours["zone"] == true["zone"])
+    return bool(abs(s - true["arc_length_mm"]) <= true["contact_length_mm"] / 2.0)
+
+
+def _pairs(
+    truth: Sequence[dict[str, Any]], contacts: Sequence[dict[str, Any]], vessels: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Pair true contacts with ours by place or course, nearest first, each of ours with one at most.
+
+    A vessel that was not found is missed; it doesn't take the gap of the vessel beside it. One that runs
+    along the nerve has its nearest place anywhere on that stretch: it is known by its course.
+    """
+    courses = {v["vessel_id"]: np.asarray(v["centreline_lps_mm"]) for v in vessels}
     costs = sorted(
         (cost, i, j)
         for i, true in enumerate(truth)
         for j, ours in enumerate(contacts)
-        if (cost := _apart(true, ours)) < MATCH_MM
+        if (cost := _apart(true, ours, courses.get(ours["vessel_id"]))) < MATCH_MM
     )
     partner: dict[int, int] = {}
     for _, i, j in costs:
@@ -65,10 +89,20 @@ def _pairs(truth: Sequence[dict[str, Any]], contacts: Sequence[dict[str, Any]]) 
     return [_pair(true, contacts[partner[i]] if i in partner else None) for i, true in enumerate(truth)]
 
 
-def _apart(true: dict[str, Any], ours: dict[str, Any]) -> float:
-    """Return how far two contacts lie apart on the nerve, mm; another name counts as 1 mm."""
-    apart = np.subtract(ours["nearest_on_nerve_lps_mm"], true["nearest_on_nerve_lps_mm"])
-    return float(np.linalg.norm(apart)) + float(ours["vessel_class"] != true["vessel_class"])
+def _apart(true: dict[str, Any], ours: dict[str, Any], course: np.ndarray | None) -> float:
+    """Return how far two contacts lie apart on the nerve, mm; another name counts as 1 mm.
+
+    Where the true place on the vessel's wall lies on the course of ours (N, 3), its axis a radius away,
+    they lie apart by no more than they miss it.
+    """
+    place = np.subtract(ours["nearest_on_nerve_lps_mm"], true["nearest_on_nerve_lps_mm"])
+    apart = float(np.linalg.norm(place))
+    if course is not None and len(course):
+        wall = np.linalg.norm(course - np.asarray(true["nearest_on_vessel_lps_mm"]), axis=1).min()
+        off = abs(float(wall) - true["vessel_diameter_mm"] / 2.0)
+        if off <= SAME_COURSE_MM:
+            apart = min(apart, SAME_COURSE_MM + off)
+    return apart + float(ours["vessel_class"] != true["vessel_class"])
 
 
 def _pair(true: dict[str, Any], best: dict[str, Any] | None) -> dict[str, Any]:
@@ -123,6 +157,7 @@ def summarise_sides(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "detachment_mean_mm": _mean(np.asarray(detached)),
         "detachment_median_mm": round(float(np.median(detached)), 3) if detached else None,
         "zone": wilson(sum(r["zone"] == r["true_zone"] for r in zoned), len(zoned)),
+        "zone_or_within_the_contact": wilson(sum(bool(r["zone_touched"]) for r in zoned), len(zoned)),
         "offender": wilson(sum(r["offender"] == r["true_offender"] for r in touching), len(touching)),
         "grade_kappa": kappa(
             [GRADES.index(r["grade"]) for r in graded], [GRADES.index(r["true_grade"]) for r in graded]

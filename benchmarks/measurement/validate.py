@@ -39,7 +39,7 @@ def from_labels(case: PhantomCase) -> dict[str, Any]:
     reports = []
     for side in (Side.LEFT, Side.RIGHT):
         rng = np.random.default_rng([case.seed, int(side is Side.LEFT)])
-        traced = trace_side(oracle_segmentation(case, side, rng), case.cisternogram, None, config.trace)
+        traced = trace_side(oracle_segmentation(case, side, rng), case.cisternogram, case.tof, config.trace)
         reports.append(measure_side(traced, case.cisternogram, config.measure))
     left, right = settle_priorities(*reports)
     return {"left": left.model_dump(mode="json"), "right": right.model_dump(mode="json")}

@@ -76,6 +76,8 @@ class FitConfig(Section):
     cost_stop: float = Field(gt=0)
     robust_sigmas: float = Field(gt=0)
     noise_floor: float = Field(gt=0)
+    all_fluid_fraction: float = Field(gt=0, lt=1)
+    dark_fraction: float = Field(gt=0, lt=1)
     foreign_sigmas: float = Field(gt=0)
     foreign_reach_voxels: float = Field(ge=0)
     contrast_to_noise_min: float = Field(gt=0)
@@ -107,9 +109,11 @@ class DeformationConfig(Section):
     """Windows along the nerve for thinning, displacement and dent."""
 
     section_near_mm: float = Field(gt=0)
+    section_clear_mm: float = Field(ge=0)
     reference_from_mm: float = Field(gt=0)
     reference_to_mm: float = Field(gt=0)
     ratio_model_sd: float = Field(ge=0)
+    ratio_voxel_power: float = Field(ge=0)
     deviation_window_mm: float = Field(gt=0)
     deviation_window_small_mm: float = Field(gt=0)
     deviation_reach_mm: float = Field(gt=0)

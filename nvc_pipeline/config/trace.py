@@ -39,6 +39,8 @@ class NerveTraceConfig(Section):
     exit_probability: float = Field(gt=0, lt=1)
     landmark_reach_sigmas: float = Field(gt=0)
     landmark_reach_floor_mm: float = Field(gt=0)
+    canal_min_mm: float = Field(gt=0)
+    canal_max_mm: float = Field(gt=0)
     centreline_sd_floor_mm: float = Field(gt=0)
 
 
@@ -54,6 +56,10 @@ class DetachmentConfig(Section):
     """Where the nerve leaves the pons: the definition and the landmark, joined."""
 
     free_fraction: float = Field(gt=0, lt=1)
+    lift_fraction: float = Field(gt=0, lt=1)
+    clear_fraction: float = Field(gt=0, lt=1)
+    around_fraction: float = Field(gt=0, le=1)
+    least_slope: float = Field(gt=0)
     ring_margin_mm: float = Field(ge=0)
     sustained_mm: float = Field(gt=0)
     search_mm: float = Field(gt=0)

@@ -69,7 +69,8 @@ class FacialNerve:
 
     ``free`` runs from the root detachment point (s = 0) to the porus. ``attached`` runs on
     the surface of the pons from the root exit point to the root detachment point; its arc
-    length is counted negative. A landmark that was not seen is None.
+    length is counted negative. ``canal`` goes on from the porus into the internal auditory canal, as far
+    as the nerve was segmented there, or is None. A landmark that was not seen is None.
     """
 
     side: Side
@@ -79,6 +80,7 @@ class FacialNerve:
     detachment: LandmarkEstimate
     porus: LandmarkEstimate | None
     centreline_sd_mm: float
+    canal: Centreline | None = None
 
 
 @dataclass(frozen=True)

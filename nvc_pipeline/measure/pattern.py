@@ -22,15 +22,17 @@ def pattern_of(
 ) -> Pattern:
     """Return the pattern of a side from its contacts and all its traced vessels.
 
-    Tandem: a vessel presses on one that touches the nerve. Sandwich: two vessels touch from
-    opposite directions, near each other. Loop: one vessel touches with its bend. Vessels that
-    continue one another (parent and branch) do not make a tandem.
+    Tandem: an artery presses on one that touches the nerve; veins press on nothing. Sandwich: two
+    vessels touch from opposite directions, near each other. Loop: one vessel touches with its bend.
+    Vessels that continue one another (parent and branch) do not make a tandem.
     """
     touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
     if not touching:
         return Pattern.NONE
     by_name = {v.vessel_id: v for v in vessels}
-    if any(_pressed(by_name[c.vessel_id], c, vessels, tau_mm, config) for c in touching):
+    arteries = [v for v in vessels if v.vessel_class.arterial]
+    pressed = (c for c in touching if c.vessel_class.arterial)
+    if any(_pressed(by_name[c.vessel_id], c, arteries, tau_mm, config) for c in pressed):
         return Pattern.TANDEM
     if len(touching) == 1:
         only = touching[0]

@@ -23,7 +23,7 @@ _fits: Memory[SceneFit] = Memory(64)
 
 @dataclass(frozen=True)
 class NervePath:
-    """The nerve as one curve: attached part (s < 0), then free part (s >= 0).
+    """The nerve as one curve: attached part (s < 0), then free part (s >= 0) and, where traced, the canal's.
 
     ``points`` (M, 3) evenly spaced, ``arc`` (M,) with 0 at the root detachment point,
     ``radius`` (M,) mm (on the attached part that of the free nerve's beginning).
@@ -55,8 +55,12 @@ class Refined:
 
 
 def nerve_path(nerve: FacialNerve, step_mm: float) -> NervePath:
-    """Join the attached and the free part; s = 0 at the first point of the free part."""
-    free, radius = resample_curve(nerve.free.points.xyz, nerve.free.radius_mm, step_mm)
+    """Join the attached part, the free part and the canal's; s = 0 at the first point of the free part."""
+    course, wide = nerve.free.points.xyz, nerve.free.radius_mm
+    if nerve.canal is not None:
+        course = np.concatenate([course, nerve.canal.points.xyz[1:]])
+        wide = np.concatenate([wide, nerve.canal.radius_mm[1:]])
+    free, radius = resample_curve(course, wide, step_mm)
     arc = _arc(free)
     attached = nerve.attached.xyz
     if len(attached) < 2:
@@ -119,7 +123,9 @@ def refine_vessel(
             neighbours[other.vessel_id] = len(tubes)
             tubes.append(tube)
     nerve_part, nerve_arc = None, np.zeros(0)
-    near_tube = cKDTree(curve).query(path.points[path.arc >= 0])[0].min() < fit.vessel_window_mm + 1.0
+    away, at = cKDTree(curve).query(path.points[path.arc >= 0])
+    # From wall to axis: a vertebral artery's axis is 3 mm away where its wall touches.
+    near_tube = float((away - radius[at]).min()) < config.report_vessels_within_mm + config.coarse_margin_mm
     low = max(float(s[nearest]) - fit.nerve_window_mm, -fit.root_overlap_mm)
     use = (path.arc >= low) & (path.arc <= max(float(s[nearest]), 0.0) + fit.nerve_window_mm)
     # Nerve VIII runs beside VII: left out, the fit takes the edge of the one for that of the other.
@@ -132,7 +138,8 @@ def refine_vessel(
         nerve_part, nerve_arc = len(tubes), path.arc[use]
         tubes.append(Tube(path.points[use], path.radius[use], fit, can_flatten=True))
     sheet = _sheet(traced, path, float(s[nearest]), fit)
-    scene = Scene(tuple(tubes), sheet)
+    bystanders = frozenset(range(1, len(tubes))) - ({nerve_part} if nerve_part is not None else set())
+    scene = Scene(tuple(tubes), sheet, bystanders)
     voxels = choose(cisternogram, scene.tubes, sheet, traced.pons, fit)
     done = _remembered(cisternogram, scene, voxels, fit)
     return Refined(done, nerve_part, nerve_arc, None if sheet is None else len(tubes), neighbours)

@@ -68,6 +68,8 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
     parts += [cisternogram.array, cisternogram.affine.matrix, cisternogram.resolution_mm]
     if nerve is not None:
         parts += [nerve.free.points.xyz, nerve.free.radius_mm, nerve.attached.xyz]
+        if nerve.canal is not None:
+            parts += [nerve.canal.points.xyz, nerve.canal.radius_mm]
         marks = (nerve.exit_point, nerve.detachment, nerve.porus)
         parts += [repr([None if m is None else (m.sd_mm, m.point.xyz.tolist()) for m in marks])]
     if pons is not None:
@@ -159,7 +161,8 @@ def _contact(
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]
     push = _unit(_nerve_axis(refined, path, s) - axis)
-    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, config)
+    voxel_mm = float(np.prod(volume.resolution_mm) ** (1.0 / 3.0))
+    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, voxel_mm, config)
     tau = contact_threshold(volume.resolution_mm, config.grades)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)

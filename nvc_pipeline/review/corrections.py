@@ -16,6 +16,8 @@ from nvc_pipeline.review.snap import Tube
 
 # A reader places a point to about a voxel.
 _CLICK_SD_MM = 0.3
+# A porus that a reader moved by less is the same one.
+_SAME_POINT_MM = 0.5
 
 
 def clicked(point: FloatArray) -> LandmarkEstimate:
@@ -42,8 +44,16 @@ def with_nerve_path(
         detachment=clicked(detachment),
         porus=clicked(porus),
         centreline_sd_mm=tube.sd_mm,
+        canal=None if old is None else _still_joined(old.canal, np.asarray(porus, float)),
     )
     return replace(traced, nerve=nerve, reason="", findings=tuple(filter(_stands, traced.findings)))
+
+
+def _still_joined(canal: Centreline | None, porus: FloatArray) -> Centreline | None:
+    """Return the part of the nerve in the canal, None where the porus was moved away from its start."""
+    if canal is None or float(np.linalg.norm(canal.points.xyz[0] - porus)) > _SAME_POINT_MM:
+        return None
+    return canal
 
 
 def _stands(finding: Finding) -> bool:

@@ -165,6 +165,7 @@ def _nerve_to_json(nerve: FacialNerve) -> dict[str, Any]:
         "detachment": landmark_to_json(nerve.detachment),
         "porus": _optional(nerve.porus),
         "centreline_sd_mm": round(nerve.centreline_sd_mm, 6),
+        "canal": None if nerve.canal is None else _centreline_to_json(nerve.canal),
     }
 
 
@@ -177,6 +178,7 @@ def _nerve_from_json(side: Side, value: Any) -> FacialNerve:
         detachment=landmark_from_json(value["detachment"]),
         porus=None if value["porus"] is None else landmark_from_json(value["porus"]),
         centreline_sd_mm=value["centreline_sd_mm"],
+        canal=_centreline_from_json(value["canal"]) if value.get("canal") else None,
     )
 
 

@@ -15,6 +15,7 @@ from nvc_pipeline.trace.curve import arc_length, at_length, frames, nearest_leng
 from nvc_pipeline.trace.field import Field
 
 _ANGLES = 32
+_FEW_HEIGHTS = 3
 
 
 @dataclass(frozen=True)
@@ -45,23 +46,43 @@ def free_fraction(
 def by_definition(
     xyz: FloatArray, radius_mm: FloatArray, brainstem: Field, config: DetachmentConfig
 ) -> float | None:
-    """Return the first arc length with half its circumference free, and so for a while; or None.
+    """Return the arc length from which half the circumference is free, mm, and so for good; or None.
 
     Definition: the first s where at least 180 degrees of the circumference is CSF-bounded
-    (clinical reference, M01).
+    (clinical reference, M01). On the attached segment the axis runs along the surface, so that about
+    half is free all the way, and the first such place says nothing. So the place is taken from the
+    lift-off: a ring of radius R about an axis at height h over a plane is free over
+    ``1/2 + asin(h / R) / pi``, and the straight line through the heights of the rising stretch has its
+    zero at the detachment.
     """
     s = arc_length(xyz)
     fraction = free_fraction(xyz, radius_mm, brainstem, config.ring_margin_mm)
-    attached = fraction < config.free_fraction
-    if not attached.any():
-        return None
+    attached = fraction < config.clear_fraction
     for last in np.flatnonzero(attached):
         ahead = (s > s[last]) & (s <= s[last] + config.sustained_mm)
         if ahead.any() and not attached[ahead].any():
-            low, high = float(fraction[last]), float(fraction[last + 1])
-            part = (config.free_fraction - low) / max(high - low, 1e-6)
-            return float(s[last] + np.clip(part, 0.0, 1.0) * (s[last + 1] - s[last]))
+            rising = _rising(fraction, int(last), config)
+            height = (radius_mm + config.ring_margin_mm) * np.sin(np.pi * (fraction - config.free_fraction))
+            return _zero(s[rising], height[rising], config.least_slope)
     return None
+
+
+def _rising(fraction: FloatArray, at: int, config: DetachmentConfig) -> slice:
+    """Return the stretch about index ``at`` in which the free part grows from touching to all around."""
+    first, last = at, at
+    while first > 0 and fraction[first - 1] >= config.lift_fraction:
+        first -= 1
+    while last < len(fraction) - 1 and fraction[last + 1] <= config.around_fraction:
+        last += 1
+    return slice(first, last + 1)
+
+
+def _zero(s: FloatArray, height: FloatArray, least_slope: float) -> float | None:
+    """Return where the straight line through the heights is 0; None where they don't rise."""
+    if len(s) < _FEW_HEIGHTS:
+        return float(s[0])
+    slope, at_zero = np.polyfit(s, height, 1)
+    return None if slope < least_slope else float(-at_zero / slope)
 
 
 def detach(

@@ -27,7 +27,11 @@ _CRUMB_VOXELS = 4
 
 @dataclass(frozen=True)
 class NerveEnds:
-    """Where the path starts (at the pons) and ends (at the porus), LPS mm, and what was seen."""
+    """Where the path starts (at the pons) and ends (at the porus), LPS mm, and what was seen.
+
+    ``canal`` is the nerve's own end in the internal auditory canal, None where it was not segmented there
+    or the porus was not seen.
+    """
 
     medial: FloatArray
     lateral: FloatArray
@@ -35,6 +39,7 @@ class NerveEnds:
     porus: LandmarkEstimate | None
     exit_point: LandmarkEstimate | None
     findings: tuple[Finding, ...]
+    canal: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,9 @@ def find_ends(
     medial = detachment.point.xyz[0] if detachment else _medial_end(evidence, mask, voxels, side)
     most_lateral = voxels[int(np.argmax(voxels[:, 0] * side.sign_x))]
     lateral = porus.point.xyz[0] if porus else most_lateral
-    return NerveEnds(medial, lateral, detachment, porus, exit_point, tuple(findings))
+    further = float((most_lateral - lateral)[0]) * side.sign_x
+    canal = most_lateral if porus is not None and further >= config.canal_min_mm else None
+    return NerveEnds(medial, lateral, detachment, porus, exit_point, tuple(findings), canal)
 
 
 def _medial_end(
@@ -133,8 +140,14 @@ def trace_line(
     free = minimal_path(nerve, ends.medial, ends.lateral, cost_floor=config.cost_floor)
     free = resample(free, 0.5)
     lead = _lead(course, free, ends, config, lead_mm)
-    beyond = free[-1] + end_direction(free, 2.0, at_start=False) * np.array([[0.5], [1.0]])
-    rough = np.concatenate([lead, free, beyond])
+    last = free
+    if ends.canal is not None:
+        inner = resample(minimal_path(nerve, ends.lateral, ends.canal, cost_floor=config.cost_floor), 0.5)
+        # A landmark off the nerve's axis would put a kink here.
+        inside = (arc_length(inner) > 0.75) & (arc_length(inner) <= config.canal_max_mm)
+        last = np.concatenate([free[:-1], inner[inside]])
+    beyond = last[-1] + end_direction(last, 2.0, at_start=False) * np.array([[0.5], [1.0]])
+    rough = np.concatenate([lead, last, beyond])
     tube = refine(rough, config.expected_radius_mm, nerve, section_settings(config), image)
     return NerveLine(tube, ends)
 

@@ -152,8 +152,8 @@ def _round(
     if image is not None:
         dark = polar_samples(image.dark, line, reach)[0]
         seen = dark * polar_samples(image.gate, line, reach)[0]
-        better, _ = section_offsets(seen, rho, u, v, sigma)
-        trust = _bounded(dark, rho, radius)[:, None]
+        better, shown = section_offsets(seen, rho, u, v, sigma)
+        trust = (_bounded(dark, rho, radius) * _shows(shown, weight))[:, None]
         shift = trust * better + (1.0 - trust) * shift
     # A curve may not jump to a neighbour: a step is at most half a radius.
     length = np.linalg.norm(shift, axis=1, keepdims=True)
@@ -170,6 +170,15 @@ def _round(
     fitted = np.clip(fitted, settings.min_radius_mm, settings.max_radius_mm)
     resampled = resample(moved, settings.step_mm)
     return resampled, np.interp(arc_length(resampled), arc_length(moved), fitted), scatter
+
+
+def _shows(shown: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return how far the image shows the tube that the field expects, 0 to 1, shape (N,).
+
+    Both are masses of a section. Where a tube is nearly as bright as the fluid, the centroid of what
+    darkness there is is that of noise or of a neighbour.
+    """
+    return np.asarray(np.clip(4.0 * shown / np.maximum(expected, 1e-6) - 1.0, 0.0, 1.0))
 
 
 def _bounded(values: FloatArray, rho: FloatArray, radius: FloatArray) -> FloatArray:

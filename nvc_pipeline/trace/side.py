@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from nvc_pipeline.config.trace import TraceConfig
+from nvc_pipeline.config.trace import NerveTraceConfig, TraceConfig
 from nvc_pipeline.domain.anatomy import Side, Structure
 from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
@@ -126,6 +126,7 @@ def _trace_nerve(
         detachment=leaving.estimate,
         porus=porus,
         centreline_sd_mm=_centreline_sd(line, config),
+        canal=_canal(line, lateral_s, config.nerve),
     )
     return _NerveResult(nerve, pons, "", (*findings, *corridor.findings, *_no_pons(pons, segmentation)))
 
@@ -189,6 +190,15 @@ def _free_part(line: NerveLine, low_mm: float, high_mm: float, step_mm: float) -
     at = np.linspace(low_mm, high_mm, count)
     xyz = np.stack([np.interp(at, s, line.tube.xyz[:, axis]) for axis in range(3)], axis=1)
     return Centreline(Points(xyz), np.interp(at, s, line.tube.radius_mm))
+
+
+def _canal(line: NerveLine, porus_mm: float, config: NerveTraceConfig) -> Centreline | None:
+    """Return the nerve beyond the porus, None where it was not followed there."""
+    if line.ends.canal is None:
+        return None
+    end = nearest_length(line.tube.xyz, line.ends.canal)[0]
+    end = min(end, porus_mm + config.canal_max_mm)
+    return None if end - porus_mm < config.canal_min_mm else _free_part(line, porus_mm, end, config.step_mm)
 
 
 def _centreline_sd(line: NerveLine, config: TraceConfig) -> float:

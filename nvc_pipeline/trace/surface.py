@@ -29,10 +29,15 @@ _FWHM_PER_SIGMA = 2.354820045
 
 @dataclass(frozen=True)
 class Scene:
-    """What is fitted together: tubes in the order in which they displace, and the pons if near."""
+    """What is fitted together: tubes in the order in which they displace, and the pons if near.
+
+    ``bystanders`` numbers the tubes that nothing is measured on; they are there so that their voxels are
+    not taken for another's, and may be as bright as fluid.
+    """
 
     tubes: tuple[Tube, ...]
     sheet: Sheet | None
+    bystanders: frozenset[int] = frozenset()
 
     @property
     def parts(self) -> tuple[Tube | Sheet, ...]:
@@ -179,13 +184,14 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
         none = np.zeros(len(voxels.xyz))
         return SceneFit(scene, start, empty, 1.0, 1.0, 0.0, len(none), False, "no_fluid", voxels.xyz, none)
     data = voxels.values / voxels.fluid
-    keep = np.ones(len(data), dtype=bool)
+    keep = _unclaimed_kept(
+        _Model(scene, volume, config, voxels.xyz, coarse=True), data, start, voxels, volume, config
+    )
     p, covariance, noise, misfit, left = start, np.eye(len(start)), 1.0, 1.0, data
     correlation = correlation_factor(volume, config)
     if float(np.ptp(blur_sigmas(volume, config))) > 0.0:
-        p = _solve(
-            _Model(scene, volume, config, voxels.xyz, coarse=True), data, p, scene, config, correlation
-        )[0]
+        begin = _Model(scene, volume, config, voxels.xyz[keep], coarse=True)
+        p = _solve(begin, data[keep], p, scene, config, correlation)[0]
     for _ in range(config.passes):
         model = _Model(scene, volume, config, voxels.xyz[keep])
         p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation)
@@ -280,13 +286,31 @@ def _spread(residual: FloatArray, config: FitConfig) -> float:
     return max(1.4826 * float(np.median(np.abs(residual))), config.noise_floor)
 
 
+def _unclaimed_kept(
+    model: _Model, data: FloatArray, start: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig
+) -> npt.NDArray[np.bool_]:
+    """Tell which voxels to begin with: not those that are dark where the scene has nothing but fluid.
+
+    They hold a structure that was not traced. Where there are many, a fit that begins with them takes
+    their darkness for noise, or bends fluid and tubes to explain it. Each later pass looks again.
+    """
+    expected = model(start, slopes=False)[0]
+    strange = (expected > config.all_fluid_fraction) & (data < config.dark_fraction)
+    kept = ~_about(voxels.xyz[strange], voxels, volume, config)
+    return kept if np.count_nonzero(kept) >= 4 * model.scene.head else np.ones(len(data), dtype=bool)
+
+
 def _foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
     """Tell which voxels hold something that the scene has not: too dark by far, and their neighbours."""
+    return _about(voxels.xyz[z < -config.foreign_sigmas], voxels, volume, config)
+
+
+def _about(seeds: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
+    """Tell which voxels lie within ``foreign_reach_voxels`` of a seed, seeds (N, 3) LPS mm."""
     from scipy.spatial import cKDTree
 
-    seeds = voxels.xyz[z < -config.foreign_sigmas]
     if len(seeds) == 0:
-        return np.zeros(len(z), dtype=bool)
+        return np.zeros(len(voxels.xyz), dtype=bool)
     reach = config.foreign_reach_voxels * float(volume.resolution_mm.max())
     distance, _ = cKDTree(seeds).query(voxels.xyz, distance_upper_bound=reach)
     return np.asarray(np.isfinite(distance))
@@ -294,6 +318,8 @@ def _foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -
 
 def _doubt(scene: Scene, p: FloatArray, noise: float, config: FitConfig) -> str:
     for i, _ in enumerate(scene.parts):
+        if i in scene.bystanders:
+            continue
         if (p[0] - p[4 + i]) / max(noise, 1e-9) < config.contrast_to_noise_min:
             return "contrast_lost_in_noise"
     return ""

@@ -22,6 +22,7 @@ from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.joining import Fragment, pair_ends, split_at_trunk, without_doubles, without_overlaps
 from nvc_pipeline.trace.section import Image, SectionSettings, refine
 from nvc_pipeline.trace.skeleton import Branch, branches, prune, without_bridges
+from nvc_pipeline.trace.unfold import unfold
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 # Below this many voxels a part of another class inside a vessel is a slip of the classifier.
@@ -178,7 +179,7 @@ def _class_fragments(
         mask = np.pad(parts[box] == part, 1)
         origin = np.array([s.start for s in box]) - 1
         found = prune(branches(mask), mask, voxel, config.prune_radii, config.prune_floor_mm)
-        found = without_bridges(found, voxel, config.bridge_mm)
+        found = unfold(without_bridges(found, voxel, config.bridge_mm), voxel, config.min_length_mm)
         distance = distance_transform_edt(mask) * voxel
         for branch in found:
             fragment = _fragment(branch, distance, origin, n, fields, evidence, config)

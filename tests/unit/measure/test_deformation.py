@@ -9,6 +9,7 @@ from benchmarks.measurement.render import Rod, render, rotation
 from benchmarks.measurement.scenes import draw_scene, image_of, traced_of
 from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
+from nvc_pipeline.measure.deformation import ratio_sd
 from nvc_pipeline.measure.side import measure_side
 
 
@@ -33,6 +34,20 @@ def test_deviation_is_what_the_vessel_pushed_the_nerve_aside(depth_mm, config):
     _, volume, traced = displaced(depth_mm)
     (contact,) = measure_side(traced, volume, config).contacts
     assert contact.deviation_mm.value == pytest.approx(depth_mm, abs=0.3)
+
+
+def test_thinning_is_measured_where_the_nerve_is_free_of_the_pons(config):
+    _, volume, traced = displaced(0.0)
+    (contact,) = measure_side(traced, volume, config).contacts
+    assert contact.nerve_area_ratio.valid
+    root = config.zones.model_copy(update={"detachment_to_mm": contact.arc_length_mm.value + 3.0})
+    (at_root,) = measure_side(traced, volume, config.model_copy(update={"zones": root})).contacts
+    assert at_root.nerve_area_ratio.reason == "too_little_nerve_beside_the_contact"
+
+
+@pytest.mark.parametrize(("voxel_mm", "sd"), [(0.5, 0.09), (0.6, 0.22)])
+def test_a_ratio_of_sections_is_worth_less_with_larger_voxels(voxel_mm, sd, config):
+    assert ratio_sd(voxel_mm, config) == pytest.approx(sd, abs=0.005)
 
 
 def test_a_neighbouring_eighth_nerve_does_not_move_the_facial_nerves_edge(config):

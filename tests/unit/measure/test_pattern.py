@@ -10,13 +10,13 @@ from tests.unit.measure.records import contact
 T = np.linspace(-5, 5, 101)
 
 
-def vessel(name, points, parent=None):
+def vessel(name, points, parent=None, kind=VesselClass.AICA):
     line = Centreline(Points(points), np.full(len(points), 0.5))
-    return Vessel(name, line, {VesselClass.AICA: 1.0}, True, parent)
+    return Vessel(name, line, {kind: 1.0}, True, parent)
 
 
-def straight(name, height, parent=None):
-    return vessel(name, np.stack([0 * T, T, 0 * T + height], 1), parent)
+def straight(name, height, parent=None, kind=VesselClass.AICA):
+    return vessel(name, np.stack([0 * T, T, 0 * T + height], 1), parent, kind)
 
 
 def touch(name, height=0.5, **changes):
@@ -38,6 +38,11 @@ def test_single(rules):
 
 def test_tandem_when_another_vessel_presses_on_the_one_that_touches(rules):
     assert pattern_of([touch("a")], [straight("a", 1.0), straight("b", 2.2)], 0.4, rules) is Pattern.TANDEM
+
+
+def test_a_vein_presses_on_nothing(rules):
+    vessels = [straight("a", 1.0), straight("b", 2.2, kind=VesselClass.VEIN)]
+    assert pattern_of([touch("a")], vessels, 0.4, rules) is Pattern.SINGLE
 
 
 def test_a_branch_on_its_parent_is_no_tandem(rules):

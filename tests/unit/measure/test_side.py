@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
 from nvc_pipeline.domain.case import Finding, Severity
-from nvc_pipeline.geometry import Volume
+from nvc_pipeline.domain.traced import Centreline, Vessel
+from nvc_pipeline.geometry import Points, Volume
 from nvc_pipeline.measure.doubt import touch_probability
 from nvc_pipeline.measure.side import doubts_about, measure_side
 from tests.unit.measure import records
@@ -66,6 +68,52 @@ class TestCorridor:
         contact = only(corridor[1])
         assert contact.nerve_area_ratio.reason == "contact_is_on_the_attached_segment"
         assert contact.pons_indentation_mm.valid
+
+
+class TestBeyondTheScene:
+    def test_dark_tissue_that_nothing_was_traced_of_is_left_out(self, crossing, config):
+        scene, volume, traced = crossing
+        index = np.stack(np.meshgrid(*map(np.arange, volume.shape), indexing="ij"), -1).reshape(-1, 3)
+        places = volume.affine.apply(index)
+        lines = [traced.nerve.free, *(v.centreline for v in traced.vessels)]
+        away = np.min([cKDTree(x.points.xyz).query(places)[0] - x.radius_mm.max() for x in lines], axis=0)
+        dark = np.where((away > 1.0).reshape(volume.shape), 0.2 * volume.array.max(), volume.array)
+        contact = only(measure_side(traced, volume.with_array(dark.astype(np.float32)), config))
+        assert contact.gap_mm.value == pytest.approx(scene.gap_mm, abs=0.15)
+
+    def test_a_neighbour_that_the_image_does_not_show_spoils_nothing(self, crossing, config):
+        scene, volume, traced = crossing
+        vessel = traced.vessels[0]
+        aside = nerve_side(traced, vessel)
+        line = vessel.centreline
+        ghost = Centreline(Points(line.points.xyz + 1.6 * aside), 0.0 * line.radius_mm + 0.4)
+        both = replace(traced, vessels=(vessel, Vessel("ghost", ghost, vessel.class_probabilities, None)))
+        contacts = measure_side(both, volume, config).contacts
+        real = next(c for c in contacts if c.vessel_id == vessel.vessel_id)
+        assert real.gap_mm.value == pytest.approx(scene.gap_mm, abs=0.15)
+
+    def test_the_nerve_in_the_canal_counts(self, crossing, config):
+        _, volume, traced = crossing
+        free = traced.nerve.free
+        at = len(free.points) // 4
+        parts = [
+            Centreline(Points(free.points.xyz[p]), free.radius_mm[p])
+            for p in (slice(at + 1), slice(at, None))
+        ]
+        nerve = replace(traced.nerve, free=parts[0], canal=parts[1])
+        contact = only(measure_side(replace(traced, nerve=nerve), volume, config))
+        whole = only(measure_side(traced, volume, config))
+        assert contact.zone is Zone.INTERNAL_AUDITORY_CANAL or contact.zone is whole.zone
+        assert contact.gap_mm.value == pytest.approx(whole.gap_mm.value, abs=0.05)
+        assert contact.arc_length_mm.value == pytest.approx(whole.arc_length_mm.value, abs=0.2)
+
+
+def nerve_side(traced, vessel):
+    """Return the unit direction from the nerve to the vessel at their nearest places."""
+    axis, nerve = vessel.centreline.points.xyz, traced.nerve.free.points.xyz
+    distance, index = cKDTree(nerve).query(axis)
+    arrow = axis[int(np.argmin(distance))] - nerve[index[int(np.argmin(distance))]]
+    return arrow / np.linalg.norm(arrow)
 
 
 class TestUnresolvable:

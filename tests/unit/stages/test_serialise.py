@@ -1,6 +1,7 @@
 """Stage results survive the way through their files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,21 @@ def test_a_traced_side_comes_back_as_it_was(traced: TracedSide) -> None:
     assert back.eighth is not None
     assert traced.eighth is not None
     np.testing.assert_allclose(back.eighth.radius_mm, traced.eighth.radius_mm, atol=1e-4)
+
+
+def test_the_nerve_in_the_canal_comes_back_and_may_be_missing(traced: TracedSide) -> None:
+    nerve = traced.nerve
+    assert nerve is not None
+    value = serialise.traced_to_json(replace(traced, nerve=replace(nerve, canal=nerve.free)))
+    back = serialise.traced_from_json(json.loads(json.dumps(value))).nerve
+    assert back is not None
+    assert back.canal is not None
+    np.testing.assert_allclose(back.canal.points.xyz, nerve.free.points.xyz, atol=1e-4)
+    # As an earlier version wrote it.
+    del value["nerve"]["canal"]
+    earlier = serialise.traced_from_json(value).nerve
+    assert earlier is not None
+    assert earlier.canal is None
 
 
 def test_a_side_traced_by_an_earlier_version_has_no_eighth_nerve(traced: TracedSide) -> None:

@@ -57,6 +57,13 @@ def test_intensities_correct_a_probability_that_is_off_the_axis():
     assert np.abs(np.median(both.xyz[:, 1])) < 0.1
 
 
+def test_a_tube_that_the_image_hardly_shows_stays_where_its_probability_is():
+    field = tube_field(0.6)
+    faint = field.with_array(0.15 * tube_field(0.5, (0.9, 0.0), blur=0.3).array)
+    tube = refine(rough(), 0.6, field, SETTINGS, Image(faint, tube_field(1.4)))
+    assert np.abs(np.median(tube.xyz[:, 1])) < 0.05
+
+
 def test_intensities_without_fluid_about_the_tube_are_not_followed():
     tissue = tube_field(0.6).with_array(np.ones((24, 18, 18), dtype=np.float32))
     tube = refine(rough(), 0.6, tube_field(0.6, (0.2, 0.0)), SETTINGS, Image(tissue, tissue))

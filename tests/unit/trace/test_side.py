@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure, VesselClass
-from nvc_pipeline.geometry import Affine, Volume
+from nvc_pipeline.domain.segmentation import LandmarkEstimate
+from nvc_pipeline.geometry import Affine, Points, Volume
 from nvc_pipeline.trace.side import trace_side
 
 from .scene import default_scene, images, segmentation, spline
@@ -44,6 +45,17 @@ class TestNerve:
         assert np.linalg.norm(free[0] - scene.detachment) < 1.0
         assert np.linalg.norm(free[-1] - scene.porus) < 1.0
         np.testing.assert_allclose(free[0], traced.nerve.detachment.point.xyz[0], atol=1e-6)
+
+    def test_is_followed_into_the_canal_where_it_was_segmented(self, scene, probabilities, volumes, config):
+        porus = LandmarkEstimate(Points(scene.nerve[-41][None]), 0.3, 0.9)
+        marks = {**probabilities.landmarks, Landmark.PORUS: porus}
+        nerve = trace_side(replace(probabilities, landmarks=marks), *volumes, config).nerve
+        np.testing.assert_allclose(nerve.canal.points.xyz[0], nerve.free.points.xyz[-1], atol=1e-6)
+        assert nerve.canal.length_mm == pytest.approx(4.0, abs=1.0)
+        assert distance_to(spline(scene.nerve, 0.02), nerve.canal.points.xyz).mean() < 0.2
+
+    def test_ends_at_the_porus_where_nothing_lies_beyond(self, traced):
+        assert traced.nerve.canal is None
 
     def test_is_sampled_densely_with_a_radius_at_each_point(self, scene, traced):
         free = traced.nerve.free

@@ -67,6 +67,16 @@ class TestDetachment:
         crossing = 4.0 * np.sqrt(2)
         assert at == pytest.approx(crossing, abs=0.25)
 
+    def test_a_nerve_that_runs_along_the_surface_first_detaches_where_it_lifts_off(self, config):
+        # Half of the circumference is free all along the surface: the first such place says nothing.
+        along = np.stack([np.zeros(60), np.zeros(60), np.linspace(-6.0, 0.0, 60)], axis=1)
+        t = np.linspace(0.1, 5.0, 50)[:, None]
+        line = np.concatenate([along, along[-1] + t * np.array([0.0, -0.6, 0.8])])
+        for wobble in (-0.05, 0.0, 0.05):
+            moved = line + np.array([0.0, wobble, 0.0])
+            at = by_definition(moved, np.full(len(line), 0.6), half_space(), config.detachment)
+            assert at == pytest.approx(6.0, abs=0.35)
+
     def test_never_attached_gives_no_definition(self, config):
         line = rising_line() + np.array([0.0, -7.0, 0.0])
         assert by_definition(line, np.full(len(line), 0.6), half_space(), config.detachment) is None
