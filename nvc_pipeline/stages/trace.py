@@ -40,7 +40,7 @@ def run(context: StageContext) -> None:
 
 STAGE = Stage(
     name="trace",
-    version="5",
+    version="6",
     sections=("trace",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN, files.SEGMENT),
     run=run,
