@@ -102,6 +102,7 @@ class IntervalConfig(Section):
     disagreement_scale: float = Field(ge=0)
     disagreement_max_mm: float = Field(gt=0)
     open_end_mm: float = Field(gt=0)
+    wide_blur_scale: float = Field(ge=0)
     open_end_scale: float = Field(ge=0)
 
 
@@ -122,11 +123,18 @@ class DeformationConfig(Section):
     natural_curvature_sd_mm: float = Field(ge=0)
     natural_root_sd_mm: float = Field(ge=0)
     natural_root_mm: float = Field(gt=0)
+    turn_mm_per_deg: float = Field(ge=0)
+    turn_middle_mm: float
+    turn_width_mm: float = Field(gt=0)
     dent_radius_mm: float = Field(gt=0)
     dent_core_mm: float = Field(gt=0)
     dent_reach_mm: float = Field(gt=0)
     dent_natural_sd_mm: float = Field(ge=0)
-    dent_sulcus_sd_mm: float = Field(ge=0)
+    relief_reach_mm: float = Field(gt=0)
+    imprint_along_mm: float = Field(gt=0)
+    imprint_mean_mm: float = Field(gt=0)
+    imprint_touch_mm: float = Field(gt=0)
+    imprint_overlap_scale: float = Field(ge=0)
 
 
 class PatternConfig(Section):

@@ -10,9 +10,10 @@ from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.case import Measure
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.measure.deviation import deviation
+from nvc_pipeline.measure.imprint import imprint, quadratic, relief
 from nvc_pipeline.measure.interval import normal_measure
 from nvc_pipeline.measure.refine import NervePath, Refined
-from nvc_pipeline.trace.curve import smooth as smooth_curve
 
 # The ring about a contact on the pons: normals within 66 degrees of the patch's, enough vertices in seven
 # of eight directions, and the height at which a vertex counts half.
@@ -53,7 +54,7 @@ def deformation(
     path: NervePath,
     s: float,
     ground: FloatArray,
-    push: FloatArray,
+    touched: FloatArray,
     pons: Surface | None,
     parameters: FloatArray,
     voxel_mm: float,
@@ -69,8 +70,8 @@ def deformation(
         Arc length of the contact, mm.
     ground:
         Contact point on nerve or pons, LPS mm, shape (3,).
-    push:
-        Unit direction from the vessel to the nerve there, shape (3,).
+    touched:
+        Arc lengths of the free nerve at which the vessel touches, mm, shape (K,); else ``s`` alone.
     pons:
         The traced surface of the pons, which reaches farther than the fitted patch.
     parameters:
@@ -85,7 +86,8 @@ def deformation(
     else:
         geometry = parameters[:, refined.fit.scene.slices()[refined.nerve]]
         area, flat, dent = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
-        shift = _deviation(refined, geometry, path, s, push, config)
+        vessel = refined.tube(0).place(refined.fit.geometry(0)[None]).points[0]
+        shift = _deviation(refined, geometry, vessel, path, touched, config)
     return Deformation(area, flat, dent, shift, _pons(refined, parameters, s, ground, pons, config))
 
 
@@ -148,52 +150,16 @@ def _effect(
 def _deviation(
     refined: Refined,
     geometry: FloatArray,
+    vessel: FloatArray,
     path: NervePath,
-    s: float,
-    push: FloatArray,
+    touched: FloatArray,
     config: MeasureConfig,
 ) -> Effect:
-    """How far the axis is pushed off its natural course, away from the vessel (M09).
-
-    The natural course is the smoothest curve through what lies outside a window about the contact
-    (least bending energy). Only displacement along ``push``, from the vessel's axis to the nerve's,
-    counts: a bend towards the vessel is no work of the vessel. The curve's own natural bend is
-    part of the uncertainty; it is largest at the root, where the nerve turns off the pons.
-    """
-    assert refined.nerve is not None
-    c = config.deformation
-    arc = refined.nerve_arc
-    points = refined.tube(refined.nerve).place(geometry).points
-    # The attached part before the tube's own start carries the course on towards the root.
-    lead = (path.arc < arc[0]) & (path.arc > s - c.deviation_window_mm - c.deviation_reach_mm)
-    x = np.concatenate([path.arc[lead], arc])
-    ahead = np.broadcast_to(path.points[lead], (len(points), int(lead.sum()), 3))
-    y = np.concatenate([ahead, points], axis=1)
-    for half in (c.deviation_window_mm, c.deviation_window_small_mm):
-        outside = np.abs(x - s) >= half
-        before, after = outside & (x < s), outside & (x > s)
-        if min(np.count_nonzero(before), np.count_nonzero(after)) >= c.deviation_points:
-            break
-    else:
+    """How far the axis is pushed off its natural course, away from the vessel (M09)."""
+    shift = deviation(refined, geometry, vessel, path, touched, config)
+    if shift is None:
         return Effect.missing("too_little_nerve_beside_the_contact")
-    use = np.abs(x - s) <= half + c.deviation_reach_mm
-    flat = y[:, use].transpose(1, 0, 2).reshape(int(use.sum()), -1)
-    inside = (x >= arc[0]) & (np.abs(x - s) < half)
-    smooth = smooth_curve(
-        x[use],
-        flat,
-        outside[use].astype(np.float64),
-        x[inside],
-        length_mm=c.deviation_smooth_mm,
-        knot_spacing_mm=config.fit.knot_mm / 2.0,
-    )
-    off = y[:, inside] - smooth.reshape(int(inside.sum()), len(points), 3).transpose(1, 0, 2)
-    along = off @ push
-    at = int(np.argmax(along[0]))
-    along = along[:, at]
-    root = c.natural_root_sd_mm * float(np.exp(-0.5 * (max(s, 0.0) / c.natural_root_mm) ** 2))
-    natural = float(np.hypot(c.natural_curvature_sd_mm, root)) * (half / c.deviation_window_mm) ** 2
-    sd = float(np.hypot(along[1:].std() * config.interval.covariance_scale, natural))
+    along, sd = shift.draws, shift.sd_mm
     value = float(along[0])
     stretched = value + (along - value) * (sd / max(float(along[1:].std()), 1e-9))
     bounds = normal_measure(value, sd).bounds() or (value, value, value)
@@ -210,8 +176,10 @@ def _pons(
 ) -> Effect:
     """Depth of the pons below a smooth low-order surface through what surrounds the contact (M10).
 
-    The reference is a quadratic through the traced surface in a ring that is wider than the fitted
-    patch: a dent by a thick vessel fills most of the patch, and would draw the reference down.
+    The reference is a quadratic through the traced surface in a ring about the contact: a dent by a thick
+    vessel fills most of the fitted patch, and would draw the reference down. Where the vessel touches, its
+    own underside tells how deep it lies (:mod:`nvc_pipeline.measure.imprint`); elsewhere the fitted patch
+    does. How rough the pons is, the ring tells.
     """
     sheet, part = refined.fit.scene.sheet, refined.sheet
     if sheet is None or part is None or pons is None or s > config.zones.detachment_to_mm:
@@ -228,25 +196,17 @@ def _pons(
     ring &= (pons.normals @ sheet.axes[2] > _FACING) & (np.abs(around[:, 2]) < c.dent_reach_mm)
     if len(core) < 1 or not _surrounds(around[ring, :2] - at):
         return Effect.missing("too_little_of_the_pons_beside_the_contact")
-    reference = _quadratic(core - at) @ _ring_surface(around[ring, :2] - at, around[ring, 2])
-    height = (parameters[:, refined.fit.scene.slices()[part]] @ sheet.basis(core).T).mean(axis=1)
-    # A dent that is narrower than the patch can bend shows as a vessel that is sunk into the patch.
-    height = np.minimum(height, _underside(refined, parameters, at, c.dent_core_mm))
-    depth = reference.mean() - height
-    natural = c.dent_natural_sd_mm if s > config.zones.attached_from_mm else c.dent_sulcus_sd_mm
+    surface = _ring_surface(around[ring, :2] - at, around[ring, 2])
+    geometry = parameters[:, refined.fit.scene.slices()[part]]
+    depth = (quadratic(core - at) @ surface).mean() - (geometry @ sheet.basis(core).T).mean(axis=1)
+    offset = around[ring, :2] - at
+    rough = relief(offset, around[ring, 2] - quadratic(offset) @ surface, c)
+    natural = float(np.hypot(c.dent_natural_sd_mm, rough))
+    vessel = refined.tube(0).place(parameters[:, refined.fit.scene.slices()[0]])
+    bed = imprint(sheet, geometry, vessel, at, surface, c)
+    if bed is not None:
+        depth, natural = bed.depth, float(np.hypot(natural, c.imprint_overlap_scale * bed.overlap_mm))
     return _effect(depth, config.interval.covariance_scale, natural, floor=-10.0)
-
-
-def _underside(refined: Refined, parameters: FloatArray, at: FloatArray, reach_mm: float) -> FloatArray:
-    """Return how high over the patch's plane the vessel's lowest place near ``at`` (2,) lies, (D,)."""
-    sheet = refined.fit.scene.sheet
-    assert sheet is not None
-    placed = refined.tube(0).place(parameters[:, refined.fit.scene.slices()[0]])
-    axis = sheet.local(placed.points)
-    near = np.linalg.norm(axis[0, :, :2] - at, axis=1) <= reach_mm
-    if not near.any():
-        return np.full(len(parameters), np.inf)
-    return np.asarray((axis[:, near, 2] - placed.radius[:, near]).min(axis=1))
 
 
 def _surrounds(offset: FloatArray) -> bool:
@@ -257,7 +217,7 @@ def _surrounds(offset: FloatArray) -> bool:
 
 def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
     """Return the coefficients of a quadratic surface through (N, 2) places, outliers weighted down."""
-    design = _quadratic(xy)
+    design = quadratic(xy)
     weight: FloatArray = np.ones(len(xy))
     solved: FloatArray = np.zeros(design.shape[1])
     for _ in range(4):
@@ -265,8 +225,3 @@ def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
         solved = np.asarray(fitted, dtype=np.float64)
         weight = 1.0 / np.sqrt(1.0 + ((height - design @ solved) / _OUTLIER_MM) ** 2)
     return solved
-
-
-def _quadratic(xy: FloatArray) -> FloatArray:
-    x, y = xy[:, 0], xy[:, 1]
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
