@@ -134,7 +134,6 @@ class DeformationConfig(Section):
     imprint_along_mm: float = Field(gt=0)
     imprint_mean_mm: float = Field(gt=0)
     imprint_touch_mm: float = Field(gt=0)
-    imprint_overlap_scale: float = Field(ge=0)
 
 
 class PatternConfig(Section):

@@ -202,10 +202,12 @@ def _pons(
     offset = around[ring, :2] - at
     rough = relief(offset, around[ring, 2] - quadratic(offset) @ surface, c)
     natural = float(np.hypot(c.dent_natural_sd_mm, rough))
-    vessel = refined.tube(0).place(parameters[:, refined.fit.scene.slices()[0]])
-    bed = imprint(sheet, geometry, vessel, at, surface, c)
+    tube = refined.tube(0)
+    vessel = tube.place(parameters[:, refined.fit.scene.slices()[0]])
+    traced = tube.place(tube.start[None])
+    bed = imprint(sheet, geometry, vessel, traced, at, surface, config.traced_gap_sd_mm, c)
     if bed is not None:
-        depth, natural = bed.depth, float(np.hypot(natural, c.imprint_overlap_scale * bed.overlap_mm))
+        depth, natural = bed.depth, float(np.hypot(natural, bed.sd_mm))
     return _effect(depth, config.interval.covariance_scale, natural, floor=-10.0)
 
 

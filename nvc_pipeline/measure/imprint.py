@@ -1,7 +1,8 @@
 """A vessel's own bed in the pons: how deep its underside lies below the pons as it was before.
 
 The fitted patch of the pons is too stiff to follow a bed that is no wider than the vessel, and both are
-dark. The vessel's place is known from its wall in the fluid, and its underside from its radius.
+dark. The vessel's place is known from its wall in the fluid, and its underside from its radius: by the fit,
+and by the segmentation, which are joined by their variances.
 """
 
 from __future__ import annotations
@@ -20,22 +21,20 @@ _ROBUST = 1.4826
 
 @dataclass(frozen=True)
 class Imprint:
-    """Depth of a vessel's underside below the reference: draws (D,), row 0 the estimate, mm.
-
-    ``overlap_mm`` is how far the underside lies below the fitted patch, which it can't: one of both is
-    misplaced by as much.
-    """
+    """Depth of a vessel's underside below the reference, mm: draws (D,), row 0 the estimate; a further SD."""
 
     depth: FloatArray
-    overlap_mm: float
+    sd_mm: float
 
 
 def imprint(
     sheet: Sheet,
     patch: FloatArray,
     vessel: Placed,
+    traced: Placed,
     at: FloatArray,
     reference: FloatArray,
+    traced_sd_mm: float,
     config: DeformationConfig,
 ) -> Imprint | None:
     """Return the deepest stretch of the vessel's underside that touches the pons about the contact.
@@ -46,10 +45,14 @@ def imprint(
         The patch of the pons and its parameters, (D, K); row 0 the estimate.
     vessel:
         The vessel's tube for the same rows.
+    traced:
+        The same tube as it was traced, one row.
     at:
         The contact in the patch's plane, mm, (2,).
     reference:
         Coefficients (6,) of the quadratic surface about ``at`` (:func:`quadratic`).
+    traced_sd_mm:
+        SD of a surface that is known from tracing alone.
 
     Returns
     -------
@@ -57,11 +60,10 @@ def imprint(
         None where the vessel touches the patch nowhere near the contact.
     """
     axis = sheet.local(vessel.points)
-    near = np.linalg.norm(axis[0, :, :2] - at, axis=1) <= config.imprint_along_mm
-    near &= np.asarray(sheet.inside(axis[0]), dtype=np.bool_)
     under = axis[..., 2] - vessel.radius
-    surface = (sheet.basis(axis[0, :, :2]) @ patch[0])[None]
-    near &= (under - surface)[0] <= config.imprint_touch_mm
+    height = under[0] - sheet.basis(axis[0, :, :2]) @ patch[0]
+    near = np.linalg.norm(axis[0, :, :2] - at, axis=1) <= config.imprint_along_mm
+    near &= np.asarray(sheet.inside(axis[0]), dtype=np.bool_) & (height <= config.imprint_touch_mm)
     if not near.any():
         return None
     places = np.flatnonzero(near)
@@ -69,8 +71,11 @@ def imprint(
     half = max(1, round(config.imprint_mean_mm / 2.0 / max(_step(axis[0]), 1e-6)))
     middle = int(np.argmax(_running(depth[0], half)))
     use = slice(max(middle - half, 0), middle + half + 1)
-    overlap = float((surface - under)[0, places[use]].mean())
-    return Imprint(depth[:, use].mean(axis=1), max(overlap, 0.0))
+    fitted = depth[:, use].mean(axis=1)
+    before = sheet.local(traced.points[0, places[use]])
+    known = quadratic(before[:, :2] - at) @ reference - before[:, 2] + traced.radius[0, places[use]]
+    share = traced_sd_mm**2 / (traced_sd_mm**2 + float(fitted[1:].var()))
+    return Imprint(share * fitted + (1.0 - share) * float(known.mean()), (1.0 - share) * traced_sd_mm)
 
 
 def relief(offset: FloatArray, residual: FloatArray, config: DeformationConfig) -> float:
