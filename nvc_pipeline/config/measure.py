@@ -123,6 +123,8 @@ class DeformationConfig(Section):
     dent_reach_mm: float = Field(gt=0)
     dent_natural_sd_mm: float = Field(ge=0)
     dent_sulcus_sd_mm: float = Field(ge=0)
+    dent_mirror_sd_mm: float = Field(ge=0)
+    dent_area_depth_mm: float = Field(gt=0)
 
 
 class PatternConfig(Section):
@@ -133,6 +135,19 @@ class PatternConfig(Section):
     loop_turn_deg: float = Field(gt=0, le=180)
     sandwich_apart_mm: float = Field(gt=0)
     sandwich_angle_deg: float = Field(gt=0, le=180)
+
+
+class CourseConfig(Section):
+    """How vessels run: between the nerves, into the canal, off the midline (M14)."""
+
+    strip_mm: float = Field(gt=0)
+    vessel_sd_mm: float = Field(ge=0)
+    eighth_sd_mm: float = Field(ge=0)
+    canal_length_mm: float = Field(gt=0)
+    canal_length_sd_mm: float = Field(ge=0)
+    midplane_sd_mm: float = Field(ge=0)
+    vertebral_symmetric_mm: float = Field(gt=0)
+    vertebral_beyond_mm: float = Field(ge=0)
 
 
 class ScoreConfig(Section):
@@ -151,6 +166,7 @@ class MeasureConfig(Section):
     interval: IntervalConfig
     deformation: DeformationConfig
     pattern: PatternConfig
+    course: CourseConfig
     score: ScoreConfig
     calibre_min_voxels: float = Field(gt=0)
     coarse_margin_mm: float = Field(ge=0)

@@ -14,6 +14,7 @@ from nvc_pipeline.measure.contact import (
     clock,
     contact_area,
     contact_length,
+    contact_span,
     crossing_angle,
     nerve_tangent,
     tangents_near,
@@ -72,6 +73,8 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
         parts += [repr([None if m is None else (m.sd_mm, m.point.xyz.tolist()) for m in marks])]
     if pons is not None:
         parts += [pons.vertices, pons.normals]
+    if traced.mirror is not None and traced.mirror.pons is not None:
+        parts += [traced.mirror.pons.vertices, traced.mirror.pons.normals]
     if eighth is not None:
         parts += [eighth.points.xyz, eighth.radius_mm]
     return digest(*parts)
@@ -159,7 +162,8 @@ def _contact(
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]
     push = _unit(_nerve_axis(refined, path, s) - axis)
-    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, config)
+    other = None if traced.mirror is None else traced.mirror.pons
+    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, config, other)
     tau = contact_threshold(volume.resolution_mm, config.grades)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
@@ -182,6 +186,10 @@ def _contact(
         nerve_area_ratio=effects.area_ratio.measure,
         nerve_flattening=effects.flattening.measure,
         deviation_mm=effects.deviation.measure,
+        pons_indentation_mirror_mm=effects.pons_mirror.measure,
+        pons_indentation_area_mm2=effects.pons_area.measure,
+        nerve_area_mm2=effects.area.measure,
+        nerve_area_reference_mm2=effects.area_reference.measure,
         **touch,
     )
 
@@ -208,7 +216,10 @@ def _touch(
     along = np.broadcast_to(nerve_tangent(path, float(profile.arc[at[0]])), (len(rows), 3))
     half = max(1, round(1.0 / refined.tube(0).step))
     arrow = profile.vessel.points[rows, on_vessel] - profile.on_nerve[rows, at]
+    first, last = contact_span(profile, tau, config)
     return {
+        "contact_from_mm": first,
+        "contact_to_mm": last,
         "contact_length_mm": contact_length(profile, tau, config),
         "contact_area_mm2": contact_area(profile, nerve_radius, vessel_radius, tau, config),
         "vessel_diameter_mm": width,
@@ -316,6 +327,12 @@ def _unresolved(
         diameter_ratio=missing,
         crossing_angle_deg=missing,
         direction_clock_deg=missing,
+        contact_from_mm=missing,
+        contact_to_mm=missing,
+        pons_indentation_mirror_mm=missing,
+        pons_indentation_area_mm2=missing,
+        nerve_area_mm2=missing,
+        nerve_area_reference_mm2=missing,
     )
 
 
