@@ -12,12 +12,27 @@ from nvc_pipeline.domain.case import Call, Measure
 from nvc_pipeline.domain.traced import TracedSide
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.interval import normal_measure
+from nvc_pipeline.trace.loops import jit
 from nvc_pipeline.trace.tube import evenly
 
 _STEP_MM = 0.4
 _DRAWS, _SEED = 60, 7
 # Where nerve VIII's nearest point is its end, the strip is taken this far beyond.
 _END_MM = 1.0
+
+
+@jit
+def _cross(a: FloatArray, b: FloatArray) -> FloatArray:
+    out = np.empty(3)
+    out[0] = a[1] * b[2] - a[2] * b[1]
+    out[1] = a[2] * b[0] - a[0] * b[2]
+    out[2] = a[0] * b[1] - a[1] * b[0]
+    return out
+
+
+@jit
+def _dot(a: FloatArray, b: FloatArray) -> float:
+    return float(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def between_nerves(traced: TracedSide, config: CourseConfig) -> tuple[Call, Measure]:
@@ -45,23 +60,26 @@ def between_nerves(traced: TracedSide, config: CourseConfig) -> tuple[Call, Meas
     # A vessel that moves is a strip that moves the other way.
     own_sd = float(np.hypot(nerve.centreline_sd_mm, config.vessel_sd_mm))
     other_sd = float(np.hypot(config.eighth_sd_mm, config.vessel_sd_mm))
+    reach = 4.0 * max(own_sd, other_sd) + _STEP_MM
+    share = np.linspace(0.0, 1.0, max(2, round(float(distance[beside].max()) / _STEP_MM)))[:, None, None]
+    strip = cKDTree((own + share * (other - own)).reshape(-1, 3))
     found: list[tuple[float, str, FloatArray]] = []
     for vessel in sorted(traced.vessels, key=lambda v: v.vessel_id):
         axis = evenly(vessel.centreline.points.xyz, _STEP_MM)
-        near = cKDTree(own).query(axis)[0] <= config.strip_mm + 3.0 * own_sd
+        near = np.isfinite(strip.query(axis, distance_upper_bound=reach)[0])
         if np.count_nonzero(near) < 2:
             continue
         piece = axis[int(np.argmax(near)) : len(near) - int(np.argmax(near[::-1]))]
         places = [
             crossings(piece, own + own_sd * shift[0], other + other_sd * shift[1], arc) for shift in shifts
         ]
-        share = float(np.mean([len(p) > 0 for p in places[1:]]))
+        chance = float(np.mean([len(p) > 0 for p in places[1:]]))
         hits = places[0] if len(places[0]) else np.concatenate(places)
-        found.append((share, vessel.vessel_id, hits))
+        found.append((chance, vessel.vessel_id, hits))
     if not found:
         return Call.of({"none": 1.0}), Measure.missing("no_vessel_between_the_nerves")
-    none = float(np.prod([1.0 - share for share, _, _ in found]))
-    share, name, hits = max(found, key=lambda f: f[0])
+    none = float(np.prod([1.0 - chance for chance, _, _ in found]))
+    _, name, hits = max(found, key=lambda f: f[0])
     call = Call.of({"none": none, "between": 1.0 - none}, name if 1.0 - none > none else None)
     if call.value != "between":
         return call, Measure.missing("no_vessel_between_the_nerves")
@@ -69,40 +87,39 @@ def between_nerves(traced: TracedSide, config: CourseConfig) -> tuple[Call, Meas
     return call, normal_measure(float(np.median(hits)), sd)
 
 
+@jit
 def crossings(line: FloatArray, one: FloatArray, two: FloatArray, arc: FloatArray) -> FloatArray:
     """Return where a polyline (N, 3) passes through the strip between curves (M, 3), as ``arc`` (M,) there.
 
     Each piece of the strip is two triangles, met by the segments' parameters (Moeller and Trumbore 1997).
     """
-    begin, way = line[:-1], np.diff(line, axis=0)
-    found = []
-    for corner, a, b, share_at in (
-        (one[:-1], one[1:], two[:-1], (0.0, 1.0, 0.0)),
-        (two[1:], two[:-1], one[1:], (1.0, 0.0, 1.0)),
-    ):
-        u, v, t = _meet(begin, way, corner, a - corner, b - corner)
-        hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t < 1)
-        _, k = np.nonzero(hit)
-        # The share of the step along the strip at the three corners, weighted by the place in the triangle.
-        share = share_at[0] + u[hit] * (share_at[1] - share_at[0]) + v[hit] * (share_at[2] - share_at[0])
-        found.append(arc[k] + share * (arc[k + 1] - arc[k]))
-    return np.concatenate(found)
-
-
-def _meet(
-    begin: FloatArray, way: FloatArray, corner: FloatArray, a: FloatArray, b: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return u, v of triangles (M) and t of segments (N) where their plane and line meet, (N, M) each."""
-    across = np.cross(way[:, None], b[None])
-    determinant = np.einsum("mk,nmk->nm", a, across)
-    determinant = np.where(np.abs(determinant) < 1e-12, np.nan, determinant)
-    away = begin[:, None] - corner[None]
-    with np.errstate(invalid="ignore"):
-        u = np.einsum("nmk,nmk->nm", away, across) / determinant
-        normal = np.cross(away, a[None])
-        v = np.einsum("nk,nmk->nm", way, normal) / determinant
-        t = np.einsum("mk,nmk->nm", b, normal) / determinant
-    return u, v, t
+    found, count = np.empty(2 * len(line) * len(one)), 0
+    for n in range(len(line) - 1):
+        way = line[n + 1] - line[n]
+        for m in range(len(one) - 1):
+            for half in range(2):
+                # Corners of the triangle, and how far along the piece they lie.
+                if half == 0:
+                    corner, a, b = one[m], one[m + 1], two[m]
+                    begin, by_a, by_b = 0.0, 1.0, 0.0
+                else:
+                    corner, a, b = two[m + 1], two[m], one[m + 1]
+                    begin, by_a, by_b = 1.0, -1.0, 0.0
+                one_edge, other_edge = a - corner, b - corner
+                across = _cross(way, other_edge)
+                determinant = _dot(one_edge, across)
+                if abs(determinant) < 1e-12:
+                    continue
+                away = line[n] - corner
+                u = _dot(away, across) / determinant
+                if u < 0.0 or u > 1.0:
+                    continue
+                normal = _cross(away, one_edge)
+                v, t = _dot(way, normal) / determinant, _dot(other_edge, normal) / determinant
+                if v >= 0.0 and u + v <= 1.0 and 0.0 <= t < 1.0:
+                    found[count] = arc[m] + (begin + u * by_a + v * by_b) * (arc[m + 1] - arc[m])
+                    count += 1
+    return found[:count]
 
 
 def chavda(depth: Measure, depth_sd_mm: float, config: CourseConfig) -> Call:

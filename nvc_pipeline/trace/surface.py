@@ -18,7 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from nvc_pipeline.config.measure import FitConfig
 from nvc_pipeline.geometry import FloatArray, Volume
-from nvc_pipeline.trace.blur import quadrature
+from nvc_pipeline.trace.blur import Blur
 from nvc_pipeline.trace.loops import mix, normal_equations
 from nvc_pipeline.trace.roi import Voxels
 from nvc_pipeline.trace.sheet import Sheet
@@ -113,17 +113,12 @@ def correlation_factor(volume: Volume, config: FitConfig) -> float:
 class _Model:
     """Intensities and their Jacobian at chosen voxels."""
 
-    def __init__(
-        self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray, *, coarse: bool = False
-    ) -> None:
+    def __init__(self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray) -> None:
         self.scene, self.xyz = scene, xyz
         sigmas = blur_sigmas(volume, config)
-        if coarse:
-            # One round blur for unequal voxel sides: a ninth of the work, and near enough to begin with.
-            sigmas = np.full(3, float(np.prod(sigmas)) ** (1.0 / 3.0))
-        self.blur = quadrature(sigmas, volume.affine.direction)
+        self.blur = Blur.of(sigmas, volume.affine.direction)
         sheet = scene.sheet
-        # A plane sees only the blur along its normal, so the pons needs no quadrature.
+        # A plane sees only the blur along its normal.
         self.sheet_sigma, self.local = 0.0, np.zeros((0, 3))
         if sheet is not None:
             self.sheet_sigma = float(np.linalg.norm(sigmas * (sheet.axes[2] @ volume.affine.direction)))
@@ -182,10 +177,6 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
     keep = np.ones(len(data), dtype=bool)
     p, covariance, noise, misfit, left = start, np.eye(len(start)), 1.0, 1.0, data
     correlation = correlation_factor(volume, config)
-    if float(np.ptp(blur_sigmas(volume, config))) > 0.0:
-        p = _solve(
-            _Model(scene, volume, config, voxels.xyz, coarse=True), data, p, scene, config, correlation
-        )[0]
     for _ in range(config.passes):
         model = _Model(scene, volume, config, voxels.xyz[keep])
         p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation)
