@@ -48,6 +48,44 @@ def unexplained_mm(
     return float(np.sqrt(excess)) * sigma * _ROOT_2PI / max(contrast, 0.1)
 
 
+def crowding_mm(traced: TracedSide, vessel: Vessel, at: FloatArray) -> float:
+    """Return how far the nearest other vessel's wall is from a place, mm; infinite without another."""
+    return min(
+        (
+            float((np.linalg.norm(v.centreline.points.xyz - at, axis=1) - v.centreline.radius_mm).min())
+            for v in traced.vessels
+            if v.vessel_id != vessel.vessel_id
+        ),
+        default=np.inf,
+    )
+
+
+def doubt_sd(
+    left_mm: float, apart_mm: float, crowd_mm: float, resolution_mm: float, config: IntervalConfig
+) -> float:
+    """Return the SD of a gap, mm, that comes from all but the fit's own scatter.
+
+    It is small where the fit explains the image about the contact. It grows with what is left unexplained,
+    with the difference from the traced gap (more where that is too large for a wrong start alone), and where
+    another vessel lies in the gap.
+
+    Parameters
+    ----------
+    left_mm, apart_mm, crowd_mm:
+        Of :func:`unexplained_mm`, the difference from the traced gap, and of :func:`crowding_mm`.
+    resolution_mm:
+        Largest acquired voxel side: a point spread that is not the assumed one shifts edges by a part of it.
+    """
+    terms = (
+        config.psf_sd_voxels * resolution_mm,
+        config.residual_scale * left_mm,
+        config.disagreement_scale * apart_mm,
+        config.disagreement_far_scale * max(apart_mm - config.disagreement_knee_mm, 0.0),
+        config.crowd_sd_mm * min(max(1.0 - crowd_mm / config.crowd_mm, 0.0), 1.0),
+    )
+    return float(np.linalg.norm(terms))
+
+
 def open_end(traced: TracedSide, vessel: Vessel, at: FloatArray, config: IntervalConfig) -> bool:
     """Tell whether a vessel is nearest where its traced course ends without meeting another vessel.
 

@@ -20,13 +20,15 @@ from nvc_pipeline.measure.contact import (
     tangents_near,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
-from nvc_pipeline.measure.doubt import open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import crowding_mm, doubt_sd, open_end, unexplained_mm
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
 from nvc_pipeline.measure.memory import Memory, digest
 from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel, vessels_beside
+from nvc_pipeline.measure.slope import gap_gradient
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
+from nvc_pipeline.trace.certainty import scatter_share
 
 Point = tuple[float, float, float]
 _contacts: Memory[Contact | None] = Memory(64)
@@ -54,7 +56,9 @@ def measure_vessel(
     if float(gap.min()) > config.report_vessels_within_mm + config.coarse_margin_mm:
         return None
     key = about if about is not None else surroundings(traced, cisternogram, config)
-    reach = max(config.fit.neighbour_mm, config.interval.open_end_mm)
+    # What may lie in the gap counts as well: half way to the nerve, and as near as crowds it.
+    halfway = (config.report_vessels_within_mm + float(vessel.centreline.radius_mm.max())) / 2.0
+    reach = max(config.fit.neighbour_mm, config.interval.open_end_mm, halfway + config.interval.crowd_mm)
     beside = vessels_beside(traced, vessel, vessel.centreline.points.xyz, reach)
     for v in (vessel, *sorted(beside, key=lambda other: other.vessel_id)):
         key = digest(key, v.vessel_id, v.centreline.points.xyz, v.centreline.radius_mm)
@@ -96,10 +100,12 @@ def _measure(
             parameters = np.concatenate([refined.fit.parameters[None], rows])
             profile = gap_profile(refined, path, parameters, config)
             if len(profile.arc) >= 2:
-                doubt_sd, reason = _doubt(refined, profile, float(gap[nearest]), cisternogram, config)
+                doubt, reason = _doubt(
+                    traced, vessel, refined, profile, float(gap[nearest]), cisternogram, config
+                )
                 if not reason:
                     return _contact(
-                        traced, vessel, path, refined, profile, parameters, doubt_sd, cisternogram, config
+                        traced, vessel, path, refined, profile, parameters, doubt, cisternogram, config
                     )
             else:
                 reason = "no_nerve_beside_the_vessel"
@@ -109,7 +115,13 @@ def _measure(
 
 
 def _doubt(
-    refined: Refined, profile: Profile, traced_gap: float, volume: Volume, config: MeasureConfig
+    traced: TracedSide,
+    vessel: Vessel,
+    refined: Refined,
+    profile: Profile,
+    traced_gap: float,
+    volume: Volume,
+    config: MeasureConfig,
 ) -> tuple[float, str]:
     """Return an SD of the gap, mm, from what the fit leaves open, and why it is not believed, if so."""
     at = profile.nearest()[0]
@@ -121,8 +133,8 @@ def _doubt(
         return 0.0, "fit_does_not_explain_the_image"
     if apart > c.disagreement_max_mm:
         return 0.0, "fit_left_the_traced_anatomy"
-    terms = (c.segmentation_sd_mm, c.residual_scale * left, c.disagreement_scale * apart)
-    return float(np.linalg.norm(terms)), ""
+    crowd = crowding_mm(traced, vessel, middle)
+    return doubt_sd(left, apart, crowd, float(volume.resolution_mm.max()), c), ""
 
 
 def _out_of_image(
@@ -142,7 +154,7 @@ def _contact(
     refined: Refined,
     profile: Profile,
     parameters: FloatArray,
-    doubt_sd: float,
+    doubt: float,
     volume: Volume,
     config: MeasureConfig,
 ) -> Contact | None:
@@ -153,11 +165,12 @@ def _contact(
     if value > config.report_vessels_within_mm:
         return None
     s = float(profile.arc[at[0]])
-    doubt_sd = float(np.hypot(doubt_sd, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
+    doubt = float(np.hypot(doubt, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
     at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
     if open_end(traced, vessel, at_axis, config.interval):
-        doubt_sd = float(np.hypot(doubt_sd, config.interval.open_end_scale * max(value, 0.0)))
-    sd = total_sd(gaps[1:], config.interval, doubt_sd)
+        doubt = float(np.hypot(doubt, config.interval.open_end_scale * max(value, 0.0)))
+    share = scatter_share(refined.fit, volume, config.fit, gap_gradient(refined, path, config))
+    sd = total_sd(gaps[1:], config.interval, doubt, scale=config.interval.covariance_scale * share)
     ground = profile.on_nerve[0, at[0]]
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]

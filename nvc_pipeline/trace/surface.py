@@ -110,7 +110,7 @@ def correlation_factor(volume: Volume, config: FitConfig) -> float:
     return float(np.prod(stored * max(float(spread), 1.0)))
 
 
-class _Model:
+class SceneModel:
     """Intensities and their Jacobian at chosen voxels."""
 
     def __init__(self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray) -> None:
@@ -178,11 +178,11 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
     p, covariance, noise, misfit, left = start, np.eye(len(start)), 1.0, 1.0, data
     correlation = correlation_factor(volume, config)
     for _ in range(config.passes):
-        model = _Model(scene, volume, config, voxels.xyz[keep])
+        model = SceneModel(scene, volume, config, voxels.xyz[keep])
         p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation)
         misfit = float(np.std(residual) / max(noise, 1e-9))
-        left = data - _Model(scene, volume, config, voxels.xyz)(p, slopes=False)[0]
-        again = ~_foreign(left / max(noise, config.noise_floor), voxels, volume, config)
+        left = data - SceneModel(scene, volume, config, voxels.xyz)(p, slopes=False)[0]
+        again = ~foreign(left / max(noise, config.noise_floor), voxels, volume, config)
         if np.array_equal(again, keep) or np.count_nonzero(again) < 4 * scene.head:
             break
         keep = again
@@ -200,7 +200,8 @@ def _start(scene: Scene, voxels: Voxels, config: FitConfig) -> FloatArray:
     return np.concatenate([head, *(part.start for part in scene.parts)])
 
 
-def _prior(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
+def prior_rows(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
+    """Return rows A (R, P) and targets (R,) of the priors as observations ``A p = t`` of unit variance."""
     size = scene.slices()[-1].stop
     parts = len(scene.parts)
     sds = [0.3, *[config.fluid_gradient] * 3, *[config.dark_brightness_sd] * parts, config.psf_log_sd]
@@ -217,10 +218,10 @@ def _prior(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
 
 
 def _solve(
-    model: _Model, data: FloatArray, p: FloatArray, scene: Scene, config: FitConfig, correlation: float
+    model: SceneModel, data: FloatArray, p: FloatArray, scene: Scene, config: FitConfig, correlation: float
 ) -> tuple[FloatArray, FloatArray, float, FloatArray]:
     """Damped Gauss-Newton with Cauchy-like weights; returns p, covariance, noise, residual."""
-    rows, targets = _prior(scene, config)
+    rows, targets = prior_rows(scene, config)
     stiffness = rows.T @ rows
     damping = config.damping
     value, jacobian = model(p)
@@ -228,7 +229,7 @@ def _solve(
     # The geometry's misfit is no noise yet: begin with the robust spread and let it fall.
     noise = _spread(residual, config)
     for _ in range(config.iterations):
-        weight = _weights(residual / noise, config) / (noise**2 * correlation)
+        weight = robust_weights(residual / noise, config) / (noise**2 * correlation)
         prior_residual = targets - rows @ p
         normal, gradient = normal_equations(jacobian, weight, residual)
         normal += stiffness
@@ -252,13 +253,14 @@ def _solve(
         noise = _spread(residual, config)
         if largest < config.step_stop_mm or before - after < config.cost_stop:
             break
-    weight = _weights(residual / noise, config) / (noise**2 * correlation)
+    weight = robust_weights(residual / noise, config) / (noise**2 * correlation)
     normal = normal_equations(jacobian, weight, residual)[0] + stiffness
     covariance = np.asarray(cho_solve(cho_factor(normal), np.eye(len(p))))
     return p, covariance, noise, residual
 
 
-def _weights(z: FloatArray, config: FitConfig) -> FloatArray:
+def robust_weights(z: FloatArray, config: FitConfig) -> FloatArray:
+    """Return the weights (N,) of residuals over noise: outliers count less (Cauchy)."""
     return 1.0 / (1.0 + (z / config.robust_sigmas) ** 2)
 
 
@@ -271,8 +273,11 @@ def _spread(residual: FloatArray, config: FitConfig) -> float:
     return max(1.4826 * float(np.median(np.abs(residual))), config.noise_floor)
 
 
-def _foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
-    """Tell which voxels hold something that the scene has not: too dark by far, and their neighbours."""
+def foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
+    """Tell which voxels hold something that the scene has not: too dark by far, and their neighbours.
+
+    ``z`` (N,) are residuals over noise.
+    """
     from scipy.spatial import cKDTree
 
     seeds = voxels.xyz[z < -config.foreign_sigmas]
