@@ -91,6 +91,9 @@ class IntervalConfig(Section):
     radius_model_sd_mm: float = Field(ge=0)
     overlap_mm: float = Field(gt=0)
     psf_sd_voxels: float = Field(ge=0)
+    psf_log_narrow: float
+    psf_log_wide: float
+    attached_sd_mm: float = Field(ge=0)
     corridor_ends_scale: float = Field(ge=0)
     corridor_sd_mm: float = Field(ge=0)
     unseen_exit_sd_mm: float = Field(ge=0)
@@ -98,8 +101,7 @@ class IntervalConfig(Section):
     residual_scale: float = Field(ge=0)
     residual_max_mm: float = Field(gt=0)
     disagreement_scale: float = Field(ge=0)
-    disagreement_knee_mm: float = Field(ge=0)
-    disagreement_far_scale: float = Field(ge=0)
+    disagreement_from_mm: float = Field(ge=0)
     disagreement_max_mm: float = Field(gt=0)
     crowd_mm: float = Field(gt=0)
     crowd_sd_mm: float = Field(ge=0)

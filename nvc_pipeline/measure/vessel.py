@@ -20,7 +20,7 @@ from nvc_pipeline.measure.contact import (
     tangents_near,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
-from nvc_pipeline.measure.doubt import crowding_mm, doubt_sd, open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import Grounds, crowding_mm, doubt_sd, open_end, unexplained_mm
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
@@ -133,8 +133,15 @@ def _doubt(
         return 0.0, "fit_does_not_explain_the_image"
     if apart > c.disagreement_max_mm:
         return 0.0, "fit_left_the_traced_anatomy"
-    crowd = crowding_mm(traced, vessel, middle)
-    return doubt_sd(left, apart, crowd, float(volume.resolution_mm.max()), c), ""
+    grounds = Grounds(
+        left_mm=left,
+        apart_mm=apart,
+        crowd_mm=crowding_mm(traced, vessel, middle),
+        attached=not profile.free[at],
+        log_width=float(refined.fit.parameters[refined.fit.scene.head - 1]),
+        resolution_mm=float(volume.resolution_mm.max()),
+    )
+    return doubt_sd(grounds, c), ""
 
 
 def _out_of_image(

@@ -7,7 +7,7 @@ import pytest
 
 from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
-from nvc_pipeline.measure.doubt import crowding_mm, doubt_sd, open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import Grounds, crowding_mm, doubt_sd, open_end, unexplained_mm
 from nvc_pipeline.measure.refine import nerve_path, refine_vessel
 from nvc_pipeline.measure.side import measure_side
 
@@ -35,14 +35,27 @@ def test_a_residual_counts_as_the_shift_of_an_edge_that_would_make_it(crossing, 
     assert unexplained_mm(far, at, volume, config.fit, config.interval) == 0.0
 
 
-def test_doubt_is_small_where_the_fit_explains_the_image_and_agrees_with_the_tracing(config):
-    c = config.interval
-    clean = doubt_sd(0.0, 0.15, np.inf, 0.5, c)
-    assert clean < 0.05
-    assert clean < doubt_sd(0.0, 0.15, np.inf, 0.8, c) < 0.08
-    assert doubt_sd(0.06, 0.15, np.inf, 0.5, c) > 0.14
-    assert doubt_sd(0.0, 1.2, np.inf, 0.5, c) > 0.2
-    assert doubt_sd(0.0, 0.15, 0.1, 0.5, c) > 0.3
+CLEAN = Grounds(
+    left_mm=0.0, apart_mm=0.15, crowd_mm=np.inf, attached=False, log_width=0.15, resolution_mm=0.5
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "least"),
+    [
+        ({}, 0.0),
+        ({"left_mm": 0.06}, 0.15),
+        ({"apart_mm": 1.2}, 0.2),
+        ({"crowd_mm": 0.1}, 0.3),
+        ({"log_width": -0.1}, 0.04),
+        ({"log_width": -0.1, "resolution_mm": 0.8}, 0.07),
+        ({"attached": True}, 0.04),
+    ],
+    ids=str,
+)
+def test_doubt_is_none_where_the_fit_explains_the_image_and_grows_with_its_grounds(changes, least, config):
+    found = doubt_sd(replace(CLEAN, **changes), config.interval)
+    assert least <= found <= 1.5 * least
 
 
 @pytest.mark.parametrize("away", [0.4, 5.0])
@@ -55,7 +68,7 @@ def test_a_second_line_of_the_same_vessel_widens_the_interval(away, crossing, cr
     assert crowding_mm(both, vessel, at) < np.inf
     assert crowding_mm(traced, vessel, at) == np.inf
     crowd = crowding_mm(both, vessel, at)
-    sds = [doubt_sd(0.0, 0.0, c, 0.5, config.interval) for c in (crowd, np.inf)]
+    sds = [doubt_sd(replace(CLEAN, crowd_mm=c), config.interval) for c in (crowd, np.inf)]
     assert sds[0] >= sds[1]
     assert (sds[0] > sds[1]) == (crowd < config.interval.crowd_mm)
 
