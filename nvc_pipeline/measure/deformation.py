@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nvc_pipeline.domain.case import Measure
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.interval import normal_measure
+from nvc_pipeline.measure.mirrored import mirrored_height
 from nvc_pipeline.measure.refine import NervePath, Refined
 from nvc_pipeline.trace.curve import smooth as smooth_curve
 
@@ -21,6 +22,8 @@ _FEW_RING, _EIGHTHS = 40, 7
 _OUTLIER_MM = 0.15
 # The acquired voxel side that ``ratio_model_sd`` holds for.
 _RATIO_VOXEL_MM = 0.5
+# Step of the patch's places, and how near the limit of a dent's area a place counts in part, mm.
+_PATCH_STEP_MM, _LIMIT_MM = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Deformation:
     nerve_indentation: Effect
     deviation: Effect
     pons: Effect
+    pons_mirror: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
+    pons_area: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
+    area: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
+    area_reference: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
 
 
 def deformation(
@@ -58,6 +65,7 @@ def deformation(
     parameters: FloatArray,
     voxel_mm: float,
     config: MeasureConfig,
+    mirrored: Surface | None = None,
 ) -> Deformation:
     """Measure every deformation about the contact at arc length ``s``.
 
@@ -77,16 +85,19 @@ def deformation(
         (D, P); row 0 the estimate.
     voxel_mm:
         Side of a cube as large as the acquired voxel.
+    mirrored:
+        The other side's pons reflected onto this side.
     """
     on_nerve = s > config.zones.detachment_from_mm
     if refined.nerve is None or not on_nerve:
         none = Effect.missing("contact_is_on_the_attached_segment" if not on_nerve else "no_free_nerve_here")
-        area = flat = dent = shift = none
+        ratio = flat = dent = shift = least = usual = none
     else:
         geometry = parameters[:, refined.fit.scene.slices()[refined.nerve]]
-        area, flat, dent = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
+        ratio, flat, dent, least, usual = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
         shift = _deviation(refined, geometry, path, s, push, config)
-    return Deformation(area, flat, dent, shift, _pons(refined, parameters, s, ground, pons, config))
+    smooth, mirror, wide = _pons(refined, parameters, s, ground, pons, mirrored, config)
+    return Deformation(ratio, flat, dent, shift, smooth, mirror, wide, least, usual)
 
 
 def ratio_sd(voxel_mm: float, config: MeasureConfig) -> float:
@@ -101,8 +112,8 @@ def ratio_sd(voxel_mm: float, config: MeasureConfig) -> float:
 
 def _section(
     refined: Refined, geometry: FloatArray, s: float, sd_of_ratio: float, config: MeasureConfig
-) -> tuple[Effect, Effect, Effect]:
-    """Area ratio, flattening and lost width from the elliptic section along the nerve."""
+) -> tuple[Effect, Effect, Effect, Effect, Effect]:
+    """Area ratio, flattening, lost width, smallest and usual area of the elliptic section along the nerve."""
     assert refined.nerve is not None
     c = config.deformation
     placed = refined.tube(refined.nerve).place(geometry)
@@ -113,7 +124,7 @@ def _section(
     apart = free & (away >= c.reference_from_mm) & (away <= c.reference_to_mm)
     if np.count_nonzero(near) < 3 or np.count_nonzero(apart) < 5:
         none = Effect.missing("too_little_nerve_beside_the_contact")
-        return none, none, none
+        return none, none, none, none, none
     amplitude = np.minimum(np.hypot(placed.flattening[..., 0], placed.flattening[..., 1]), 0.6)
     # Radius r (1 + e cos 2t): area pi r^2 (1 + e^2 / 2), half axes r (1 +- e).
     area = np.pi * placed.radius**2 * (1.0 + amplitude**2 / 2.0)
@@ -127,10 +138,14 @@ def _section(
     whole = np.median(placed.radius[:, apart], axis=1)
     lost = 2.0 * (whole - axes[:, minor, 0])
     scale = config.interval.covariance_scale
+    # An area's own model error is that of the ratio, in the area's unit.
+    model_sd = sd_of_ratio * float(median[0])
     return (
         _effect(ratio, scale, sd_of_ratio, floor=0.0),
         _effect(flat, scale, sd_of_ratio, floor=0.0, ceiling=1.0),
         _effect(lost, scale, config.interval.radius_model_sd_mm, floor=0.0),
+        _effect(area[:, thin], scale, model_sd, floor=0.0),
+        _effect(median, scale, model_sd, floor=0.0),
     )
 
 
@@ -206,19 +221,24 @@ def _pons(
     s: float,
     ground: FloatArray,
     pons: Surface | None,
+    mirrored: Surface | None,
     config: MeasureConfig,
-) -> Effect:
-    """Depth of the pons below a smooth low-order surface through what surrounds the contact (M10).
+) -> tuple[Effect, Effect, Effect]:
+    """Depth of the pons below two references, and the area that lies deep below the first (M10).
 
-    The reference is a quadratic through the traced surface in a ring that is wider than the fitted
-    patch: a dent by a thick vessel fills most of the patch, and would draw the reference down.
+    The first is a smooth low-order surface: a quadratic through the traced surface in a ring about the
+    contact that is wider than the fitted patch, since a dent by a thick vessel fills most of the patch and
+    would draw the reference down. The second is the other side's surface
+    (:func:`nvc_pipeline.measure.mirrored.mirrored_height`).
     """
     sheet, part = refined.fit.scene.sheet, refined.sheet
     if sheet is None or part is None or pons is None or s > config.zones.detachment_to_mm:
-        return Effect.missing("contact_is_off_the_pons")
+        none = Effect.missing("contact_is_off_the_pons")
+        return none, none, none
     c = config.deformation
-    x = np.arange(-sheet.half[0] + 0.25, sheet.half[0], 0.5)
-    y = np.arange(-sheet.half[1] + 0.25, sheet.half[1], 0.5)
+    begin = -sheet.half + _PATCH_STEP_MM / 2.0
+    x = np.arange(begin[0], sheet.half[0], _PATCH_STEP_MM)
+    y = np.arange(begin[1], sheet.half[1], _PATCH_STEP_MM)
     patch = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
     at = sheet.local(ground[None])[0, :2]
     core = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_core_mm]
@@ -227,14 +247,36 @@ def _pons(
     ring = (away >= c.dent_radius_mm) & (away <= c.dent_reach_mm)
     ring &= (pons.normals @ sheet.axes[2] > _FACING) & (np.abs(around[:, 2]) < c.dent_reach_mm)
     if len(core) < 1 or not _surrounds(around[ring, :2] - at):
-        return Effect.missing("too_little_of_the_pons_beside_the_contact")
-    reference = _quadratic(core - at) @ _ring_surface(around[ring, :2] - at, around[ring, 2])
-    height = (parameters[:, refined.fit.scene.slices()[part]] @ sheet.basis(core).T).mean(axis=1)
+        none = Effect.missing("too_little_of_the_pons_beside_the_contact")
+        return none, none, none
+    surface = _ring_surface(around[ring, :2] - at, around[ring, 2])
+    reference = _quadratic(core - at) @ surface
+    geometry = parameters[:, refined.fit.scene.slices()[part]]
+    height = (geometry @ sheet.basis(core).T).mean(axis=1)
     # A dent that is narrower than the patch can bend shows as a vessel that is sunk into the patch.
     height = np.minimum(height, _underside(refined, parameters, at, c.dent_core_mm))
     depth = reference.mean() - height
     natural = c.dent_natural_sd_mm if s > config.zones.attached_from_mm else c.dent_sulcus_sd_mm
-    return _effect(depth, config.interval.covariance_scale, natural, floor=-10.0)
+    scale = config.interval.covariance_scale
+    smooth = _effect(depth, scale, natural, floor=-10.0)
+    wide = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_radius_mm]
+    deep = _quadratic(wide - at) @ surface - geometry @ sheet.basis(wide).T - c.dent_area_depth_mm
+    area = _area(deep)
+    # The pons's own relief lifts or lowers the whole place.
+    relief = float((_area(deep[:1] + natural) - _area(deep[:1] - natural))[0]) / 2.0
+    covered = _effect(area, scale, relief, floor=0.0)
+    if mirrored is None:
+        return smooth, Effect.missing("other_side_not_compared"), covered
+    other = mirrored_height(core, around[ring], mirrored, sheet)
+    if other is None:
+        return smooth, Effect.missing("too_little_of_the_other_side"), covered
+    mirror_sd = float(np.hypot(c.dent_mirror_sd_mm, other.sd_mm))
+    return smooth, _effect(other.height - height, scale, mirror_sd, floor=-10.0), covered
+
+
+def _area(over: FloatArray) -> FloatArray:
+    """Return the area of the patch's places (D, N) that are over a limit, mm2; near it they count in part."""
+    return np.asarray(np.clip(over / (2.0 * _LIMIT_MM) + 0.5, 0.0, 1.0).sum(axis=1) * _PATCH_STEP_MM**2)
 
 
 def _underside(refined: Refined, parameters: FloatArray, at: FloatArray, reach_mm: float) -> FloatArray:
