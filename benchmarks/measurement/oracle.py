@@ -9,12 +9,14 @@ and a corridor about that segment's path that overlaps the brainstem.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
-from nvc_pipeline.domain.anatomy import UNPAIRED, Landmark, Side, Structure
+from nvc_pipeline.domain.anatomy import ARTERIES, UNPAIRED, Landmark, Side, Structure
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
 from nvc_pipeline.geometry import Affine, FloatArray, Points, Volume
 from nvc_pipeline.phantom.case import PhantomCase, label_index
@@ -73,3 +75,45 @@ def corridor(shape: tuple[int, ...], affine: Affine, path: FloatArray) -> npt.ND
     line = resample(path, 0.1)
     away, _ = cKDTree(line).query(where, distance_upper_bound=_CORRIDOR_MM)
     return np.asarray(np.isfinite(away).reshape(shape))
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How wrong labels are made: what a network does beside soft edges.
+
+    ``shift_mm`` is the SD per axis of a smooth displacement, own to each structure, that changes over
+    ``scale_mm``; ``swell`` the SD of what is added to a structure's logit (about 2.5 for each voxel that
+    its edge moves); ``holes`` the number of balls of ``hole_mm`` that each artery loses.
+    """
+
+    shift_mm: float = 0.3
+    scale_mm: float = 4.0
+    swell: float = 0.7
+    holes: int = 1
+    hole_mm: float = 1.2
+
+
+# A network that does well, and one that does badly.
+LEVELS = (Degradation(), Degradation(shift_mm=0.5, swell=1.0, holes=2))
+
+
+def degraded(segmentation: SideSegmentation, rng: np.random.Generator, how: Degradation) -> SideSegmentation:
+    """Return the segmentation with labels moved, swollen or shrunk, and broken."""
+    fields = {}
+    for structure, volume in segmentation.probabilities.items():
+        field = np.asarray(volume.array, dtype=np.float64)
+        spacing = volume.affine.spacing_mm
+        moved = np.stack(np.meshgrid(*(np.arange(n, dtype=float) for n in field.shape), indexing="ij"))
+        for axis in range(3):
+            noise = gaussian_filter(rng.standard_normal(field.shape), how.scale_mm / spacing)
+            moved[axis] += noise / max(float(noise.std()), 1e-9) * how.shift_mm / spacing[axis]
+        field = np.clip(map_coordinates(field, moved, order=1), 1e-6, 1 - 1e-6)
+        odds = np.log(field / (1 - field)) + rng.normal(0.0, how.swell)
+        field = 1.0 / (1.0 + np.exp(-odds))
+        filled = np.argwhere(field > 0.5)
+        if structure in ARTERIES and len(filled):
+            for middle in filled[rng.integers(0, len(filled), how.holes)]:
+                away = np.linalg.norm((np.moveaxis(moved, 0, -1) - middle) * spacing, axis=-1)
+                field = np.where(away < how.hole_mm, 0.0, field)
+        fields[structure] = volume.with_array(field.astype(np.float32))
+    return replace(segmentation, probabilities=fields)

@@ -92,7 +92,10 @@ class IntervalConfig(Section):
     model_sd_mm: float = Field(ge=0)
     radius_model_sd_mm: float = Field(ge=0)
     overlap_mm: float = Field(gt=0)
-    segmentation_sd_mm: float = Field(ge=0)
+    psf_sd_voxels: float = Field(ge=0)
+    psf_log_narrow: float
+    psf_log_wide: float
+    attached_sd_mm: float = Field(ge=0)
     corridor_ends_scale: float = Field(ge=0)
     corridor_sd_mm: float = Field(ge=0)
     unseen_exit_sd_mm: float = Field(ge=0)
@@ -100,7 +103,10 @@ class IntervalConfig(Section):
     residual_scale: float = Field(ge=0)
     residual_max_mm: float = Field(gt=0)
     disagreement_scale: float = Field(ge=0)
+    disagreement_from_mm: float = Field(ge=0)
     disagreement_max_mm: float = Field(gt=0)
+    crowd_mm: float = Field(gt=0)
+    crowd_sd_mm: float = Field(ge=0)
     open_end_mm: float = Field(gt=0)
     wide_blur_scale: float = Field(ge=0)
     open_end_scale: float = Field(ge=0)
@@ -134,6 +140,8 @@ class DeformationConfig(Section):
     imprint_along_mm: float = Field(gt=0)
     imprint_mean_mm: float = Field(gt=0)
     imprint_touch_mm: float = Field(gt=0)
+    dent_mirror_sd_mm: float = Field(ge=0)
+    dent_area_depth_mm: float = Field(gt=0)
 
 
 class PatternConfig(Section):
@@ -144,6 +152,19 @@ class PatternConfig(Section):
     loop_turn_deg: float = Field(gt=0, le=180)
     sandwich_apart_mm: float = Field(gt=0)
     sandwich_angle_deg: float = Field(gt=0, le=180)
+
+
+class CourseConfig(Section):
+    """How vessels run: between the nerves, into the canal, off the midline (M14)."""
+
+    strip_mm: float = Field(gt=0)
+    vessel_sd_mm: float = Field(ge=0)
+    eighth_sd_mm: float = Field(ge=0)
+    canal_length_mm: float = Field(gt=0)
+    canal_length_sd_mm: float = Field(ge=0)
+    midplane_sd_mm: float = Field(ge=0)
+    vertebral_symmetric_mm: float = Field(gt=0)
+    vertebral_beyond_mm: float = Field(ge=0)
 
 
 class ScoreConfig(Section):
@@ -162,6 +183,7 @@ class MeasureConfig(Section):
     interval: IntervalConfig
     deformation: DeformationConfig
     pattern: PatternConfig
+    course: CourseConfig
     score: ScoreConfig
     calibre_min_voxels: float = Field(gt=0)
     coarse_margin_mm: float = Field(ge=0)

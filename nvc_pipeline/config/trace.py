@@ -195,6 +195,7 @@ class MirrorConfig(Section):
     asymmetry_mm: float = Field(gt=0)
     porus_weight: float = Field(ge=0)
     porus_limit_mm: float = Field(gt=0)
+    pons_reach_mm: float = Field(gt=0)
 
 
 class TraceConfig(Section):

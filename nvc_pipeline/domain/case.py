@@ -101,6 +101,32 @@ class SeriesRecord(Record):
     acquired_voxel_rule: str = ""
 
 
+class Call(Record):
+    """A named finding with the probability of each name; ``value`` is None where ``reason`` says why.
+
+    ``vessel_id`` is the vessel that it is about, where there is one.
+    """
+
+    value: str | None
+    probabilities: dict[str, Probability] = Field(default_factory=dict)
+    vessel_id: str | None = None
+    reason: str = ""
+
+    @classmethod
+    def missing(cls, reason: str) -> Call:
+        """A finding that could not be made, and why."""
+        return cls(value=None, reason=reason)
+
+    @classmethod
+    def of(cls, probabilities: dict[str, float], vessel_id: str | None = None) -> Call:
+        """The most probable name; the first of equals."""
+        best = max(probabilities, key=lambda name: probabilities[name])
+        return cls(value=best, probabilities=probabilities, vessel_id=vessel_id)
+
+
+_NOT_TAKEN = Measure(value=None, low=None, high=None, valid=False, reason="not_measured_by_this_version")
+
+
 class Contact(Record):
     """One vessel near the facial nerve of one side."""
 
@@ -126,6 +152,12 @@ class Contact(Record):
     diameter_ratio: Measure
     crossing_angle_deg: Measure
     direction_clock_deg: Measure
+    contact_from_mm: Measure = _NOT_TAKEN
+    contact_to_mm: Measure = _NOT_TAKEN
+    pons_indentation_mirror_mm: Measure = _NOT_TAKEN
+    pons_indentation_area_mm2: Measure = _NOT_TAKEN
+    nerve_area_mm2: Measure = _NOT_TAKEN
+    nerve_area_reference_mm2: Measure = _NOT_TAKEN
 
 
 class NerveRecord(Record):
@@ -177,6 +209,7 @@ class SideReport(Record):
     flagged: bool
     flag_reasons: tuple[str, ...]
     side_measures: dict[str, Measure] = Field(default_factory=dict)
+    course: dict[str, Call] = Field(default_factory=dict)
 
     @classmethod
     def not_measured(

@@ -10,7 +10,7 @@ import numpy as np
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.domain.case import Finding
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
-from nvc_pipeline.geometry import FloatArray, Points
+from nvc_pipeline.geometry import FloatArray, Plane, Points
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,25 @@ class Vessel:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """What the other side gives this one to be compared with.
+
+    ``midplane`` is the head's, its normal towards the patient's left. ``pons`` is the other side's surface
+    about its attached segment, reflected onto this side, vertices and normals only; None where it was not
+    traced.
+    """
+
+    midplane: Plane
+    pons: Surface | None
+
+
+@dataclass(frozen=True)
 class TracedSide:
     """All that was traced on one side; ``nerve`` is None where it was not found.
 
     ``eighth`` is the cisternal part of the vestibulocochlear nerve, medial end first, or None. It is
     no structure of interest: it runs beside the facial nerve, and a surface can be told from its
-    neighbour's only where the neighbour is known.
+    neighbour's only where the neighbour is known. ``mirror`` is None where the midplane is not known.
     """
 
     side: Side
@@ -120,3 +133,4 @@ class TracedSide:
     reason: str = ""
     findings: tuple[Finding, ...] = field(default=())
     eighth: Centreline | None = None
+    mirror: Mirror | None = None

@@ -8,30 +8,39 @@ import numpy as np
 
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.anatomy import VesselClass
-from nvc_pipeline.domain.case import Contact, Measure
+from nvc_pipeline.domain.case import Call, Contact, Measure
 from nvc_pipeline.domain.traced import TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Points, Volume
+from nvc_pipeline.measure.course import between_nerves, chavda, vertebral_offset
 from nvc_pipeline.measure.grade import contact_threshold
 from nvc_pipeline.measure.interval import normal_measure
+from nvc_pipeline.measure.vertebral import OFFSET
 from nvc_pipeline.trace.roi import box_voxels
 
 
 def side_measures(
     traced: TracedSide, contacts: Sequence[Contact], cisternogram: Volume, config: MeasureConfig
-) -> dict[str, Measure]:
-    """Return the named measures of a side.
+) -> tuple[dict[str, Measure], dict[str, Call]]:
+    """Return the named measures of a side, and what they say of the vessels' course.
 
     ``contact_threshold_mm``; ``attached_length_mm``; ``cisternal_length_mm``;
     ``offender_tortuosity`` (length over chord, less 1); ``aica_canal_depth_mm`` (how far the AICA
-    reaches past the porus, for Chavda's grades); ``cistern_volume_mm3``.
+    reaches past the porus); ``between_nerves_arc_mm`` (where along VII a vessel passes between VII and
+    VIII); ``vertebral_offset_mm``; ``cistern_volume_mm3``. The calls are ``between_nerves`` and ``chavda``;
+    the type of the vertebral arteries needs both sides (:mod:`nvc_pipeline.measure.vertebral`).
     """
     tau = contact_threshold(cisternogram.resolution_mm, config.grades)
     measures = {"contact_threshold_mm": Measure.of(tau, tau, tau)}
     measures |= _nerve(traced)
     measures["offender_tortuosity"] = _tortuosity(traced, contacts)
     measures["aica_canal_depth_mm"] = _canal(traced)
+    between, measures["between_nerves_arc_mm"] = between_nerves(traced, config.course)
+    measures[OFFSET] = vertebral_offset(traced, config.course)
     measures |= _fluid(traced, cisternogram, config)
-    return measures
+    porus = None if traced.nerve is None else traced.nerve.porus
+    depth_sd = 0.0 if porus is None else porus.sd_mm
+    loop = chavda(measures["aica_canal_depth_mm"], depth_sd, config.course)
+    return measures, {"between_nerves": between, "chavda": loop}
 
 
 def _nerve(traced: TracedSide) -> dict[str, Measure]:

@@ -58,6 +58,20 @@ def contact_area(
     return quantile_measure(float(area[0]), area[1:], config.interval, floor=0.0)
 
 
+def contact_span(profile: Profile, tau_mm: float, config: MeasureConfig) -> tuple[Measure, Measure]:
+    """Return where along the nerve the gap first and last is at most tau, mm (M02)."""
+    touching = profile.gap <= tau_mm
+    if not touching[0].any():
+        return Measure.missing("no_contact"), Measure.missing("no_contact")
+    rows = touching.any(axis=1)
+    first = profile.arc[np.argmax(touching[rows], axis=1)]
+    last = profile.arc[::-1][np.argmax(touching[rows, ::-1], axis=1)]
+    return (
+        quantile_measure(float(first[0]), first, config.interval),
+        quantile_measure(float(last[0]), last, config.interval),
+    )
+
+
 def tangents_near(points: FloatArray, index: npt.NDArray[np.int64], half: int) -> FloatArray:
     """Return the chord direction about ``index`` (D,) of curves (D, N, 3), unit, (D, 3)."""
     rows = np.arange(len(points))

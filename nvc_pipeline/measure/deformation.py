@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.deviation import deviation
 from nvc_pipeline.measure.imprint import imprint, quadratic, relief
 from nvc_pipeline.measure.interval import normal_measure
+from nvc_pipeline.measure.mirrored import mirrored_height
 from nvc_pipeline.measure.refine import NervePath, Refined
 
 # The ring about a contact on the pons: normals within 66 degrees of the patch's, enough vertices in seven
@@ -22,6 +23,8 @@ _FEW_RING, _EIGHTHS = 40, 7
 _OUTLIER_MM = 0.15
 # The acquired voxel side that ``ratio_model_sd`` holds for.
 _RATIO_VOXEL_MM = 0.5
+# Step of the patch's places, and how near the limit of a dent's area a place counts in part, mm.
+_PATCH_STEP_MM, _LIMIT_MM = 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Deformation:
     nerve_indentation: Effect
     deviation: Effect
     pons: Effect
+    pons_mirror: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
+    pons_area: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
+    area: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
+    area_reference: Effect = field(default_factory=lambda: Effect.missing("not_measured"))
 
 
 def deformation(
@@ -59,6 +66,7 @@ def deformation(
     parameters: FloatArray,
     voxel_mm: float,
     config: MeasureConfig,
+    mirrored: Surface | None = None,
 ) -> Deformation:
     """Measure every deformation about the contact at arc length ``s``.
 
@@ -78,17 +86,20 @@ def deformation(
         (D, P); row 0 the estimate.
     voxel_mm:
         Side of a cube as large as the acquired voxel.
+    mirrored:
+        The other side's pons reflected onto this side.
     """
     on_nerve = s > config.zones.detachment_from_mm
     if refined.nerve is None or not on_nerve:
         none = Effect.missing("contact_is_on_the_attached_segment" if not on_nerve else "no_free_nerve_here")
-        area = flat = dent = shift = none
+        ratio = flat = dent = shift = least = usual = none
     else:
         geometry = parameters[:, refined.fit.scene.slices()[refined.nerve]]
-        area, flat, dent = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
+        ratio, flat, dent, least, usual = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
         vessel = refined.tube(0).place(refined.fit.geometry(0)[None]).points[0]
         shift = _deviation(refined, geometry, vessel, path, touched, config)
-    return Deformation(area, flat, dent, shift, _pons(refined, parameters, s, ground, pons, config))
+    smooth, mirror, wide = _pons(refined, parameters, s, ground, pons, mirrored, config)
+    return Deformation(ratio, flat, dent, shift, smooth, mirror, wide, least, usual)
 
 
 def ratio_sd(voxel_mm: float, config: MeasureConfig) -> float:
@@ -103,8 +114,8 @@ def ratio_sd(voxel_mm: float, config: MeasureConfig) -> float:
 
 def _section(
     refined: Refined, geometry: FloatArray, s: float, sd_of_ratio: float, config: MeasureConfig
-) -> tuple[Effect, Effect, Effect]:
-    """Area ratio, flattening and lost width from the elliptic section along the nerve."""
+) -> tuple[Effect, Effect, Effect, Effect, Effect]:
+    """Area ratio, flattening, lost width, smallest and usual area of the elliptic section along the nerve."""
     assert refined.nerve is not None
     c = config.deformation
     placed = refined.tube(refined.nerve).place(geometry)
@@ -115,7 +126,7 @@ def _section(
     apart = free & (away >= c.reference_from_mm) & (away <= c.reference_to_mm)
     if np.count_nonzero(near) < 3 or np.count_nonzero(apart) < 5:
         none = Effect.missing("too_little_nerve_beside_the_contact")
-        return none, none, none
+        return none, none, none, none, none
     amplitude = np.minimum(np.hypot(placed.flattening[..., 0], placed.flattening[..., 1]), 0.6)
     # Radius r (1 + e cos 2t): area pi r^2 (1 + e^2 / 2), half axes r (1 +- e).
     area = np.pi * placed.radius**2 * (1.0 + amplitude**2 / 2.0)
@@ -129,10 +140,14 @@ def _section(
     whole = np.median(placed.radius[:, apart], axis=1)
     lost = 2.0 * (whole - axes[:, minor, 0])
     scale = config.interval.covariance_scale
+    # An area's own model error is that of the ratio, in the area's unit.
+    model_sd = sd_of_ratio * float(median[0])
     return (
         _effect(ratio, scale, sd_of_ratio, floor=0.0),
         _effect(flat, scale, sd_of_ratio, floor=0.0, ceiling=1.0),
         _effect(lost, scale, config.interval.radius_model_sd_mm, floor=0.0),
+        _effect(area[:, thin], scale, model_sd, floor=0.0),
+        _effect(median, scale, model_sd, floor=0.0),
     )
 
 
@@ -172,21 +187,25 @@ def _pons(
     s: float,
     ground: FloatArray,
     pons: Surface | None,
+    mirrored: Surface | None,
     config: MeasureConfig,
-) -> Effect:
-    """Depth of the pons below a smooth low-order surface through what surrounds the contact (M10).
+) -> tuple[Effect, Effect, Effect]:
+    """Depth of the pons below two references, and the area that lies deep below the first (M10).
 
-    The reference is a quadratic through the traced surface in a ring about the contact: a dent by a thick
-    vessel fills most of the fitted patch, and would draw the reference down. Where the vessel touches, its
-    own underside tells how deep it lies (:mod:`nvc_pipeline.measure.imprint`); elsewhere the fitted patch
-    does. How rough the pons is, the ring tells.
+    The first is a smooth low-order surface: a quadratic through the traced surface in a ring about the
+    contact, since a dent by a thick vessel fills most of the fitted patch and would draw the reference down.
+    The second is the other side's surface (:func:`nvc_pipeline.measure.mirrored.mirrored_height`). Where the
+    vessel touches, its own underside tells how deep it lies (:mod:`nvc_pipeline.measure.imprint`); elsewhere
+    the fitted patch does. How rough the pons is, the ring tells.
     """
     sheet, part = refined.fit.scene.sheet, refined.sheet
     if sheet is None or part is None or pons is None or s > config.zones.detachment_to_mm:
-        return Effect.missing("contact_is_off_the_pons")
+        none = Effect.missing("contact_is_off_the_pons")
+        return none, none, none
     c = config.deformation
-    x = np.arange(-sheet.half[0] + 0.25, sheet.half[0], 0.5)
-    y = np.arange(-sheet.half[1] + 0.25, sheet.half[1], 0.5)
+    begin = -sheet.half + _PATCH_STEP_MM / 2.0
+    x = np.arange(begin[0], sheet.half[0], _PATCH_STEP_MM)
+    y = np.arange(begin[1], sheet.half[1], _PATCH_STEP_MM)
     patch = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
     at = sheet.local(ground[None])[0, :2]
     core = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_core_mm]
@@ -195,20 +214,42 @@ def _pons(
     ring = (away >= c.dent_radius_mm) & (away <= c.dent_reach_mm)
     ring &= (pons.normals @ sheet.axes[2] > _FACING) & (np.abs(around[:, 2]) < c.dent_reach_mm)
     if len(core) < 1 or not _surrounds(around[ring, :2] - at):
-        return Effect.missing("too_little_of_the_pons_beside_the_contact")
+        none = Effect.missing("too_little_of_the_pons_beside_the_contact")
+        return none, none, none
     surface = _ring_surface(around[ring, :2] - at, around[ring, 2])
+    reference = float((quadratic(core - at) @ surface).mean())
     geometry = parameters[:, refined.fit.scene.slices()[part]]
-    depth = (quadratic(core - at) @ surface).mean() - (geometry @ sheet.basis(core).T).mean(axis=1)
+    depth = reference - (geometry @ sheet.basis(core).T).mean(axis=1)
     offset = around[ring, :2] - at
     rough = relief(offset, around[ring, 2] - quadratic(offset) @ surface, c)
     natural = float(np.hypot(c.dent_natural_sd_mm, rough))
+    wide = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_radius_mm]
+    deep = quadratic(wide - at) @ surface - geometry @ sheet.basis(wide).T - c.dent_area_depth_mm
+    scale = config.interval.covariance_scale
+    # The pons's own relief lifts or lowers the whole place.
+    lifted = float((_area(deep[:1] + natural) - _area(deep[:1] - natural))[0]) / 2.0
+    covered = _effect(_area(deep), scale, lifted, floor=0.0)
     tube = refined.tube(0)
     vessel = tube.place(parameters[:, refined.fit.scene.slices()[0]])
     traced = tube.place(tube.start[None])
     bed = imprint(sheet, geometry, vessel, traced, at, surface, config.traced_gap_sd_mm, c)
+    lowest, bed_sd = depth, 0.0
     if bed is not None:
-        depth, natural = bed.depth, float(np.hypot(natural, bed.sd_mm))
-    return _effect(depth, config.interval.covariance_scale, natural, floor=-10.0)
+        lowest, depth, bed_sd = np.maximum(depth, bed.depth), bed.depth, bed.sd_mm
+    smooth = _effect(depth, scale, float(np.hypot(natural, bed_sd)), floor=-10.0)
+    if mirrored is None:
+        return smooth, Effect.missing("other_side_not_compared"), covered
+    other = mirrored_height(core, around[ring], mirrored, sheet)
+    if other is None:
+        return smooth, Effect.missing("too_little_of_the_other_side"), covered
+    mirror_sd = float(np.linalg.norm([c.dent_mirror_sd_mm, other.sd_mm, bed_sd]))
+    against = other.height - reference + lowest
+    return smooth, _effect(against, scale, mirror_sd, floor=-10.0), covered
+
+
+def _area(over: FloatArray) -> FloatArray:
+    """Return the area of the patch's places (D, N) that are over a limit, mm2; near it they count in part."""
+    return np.asarray(np.clip(over / (2.0 * _LIMIT_MM) + 0.5, 0.0, 1.0).sum(axis=1) * _PATCH_STEP_MM**2)
 
 
 def _surrounds(offset: FloatArray) -> bool:

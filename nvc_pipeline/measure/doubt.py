@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,6 +57,61 @@ def excess_blur_mm(fit: SceneFit, volume: Volume, config: FitConfig) -> float:
     """
     stretch = float(np.exp(fit.parameters[fit.scene.head - 1]))
     return float(blur_sigmas(volume, config).mean()) * max(stretch - 1.0, 0.0)
+
+
+def crowding_mm(traced: TracedSide, vessel: Vessel, at: FloatArray) -> float:
+    """Return how far the nearest other vessel's wall is from a place, mm; infinite without another."""
+    return min(
+        (
+            float((np.linalg.norm(v.centreline.points.xyz - at, axis=1) - v.centreline.radius_mm).min())
+            for v in traced.vessels
+            if v.vessel_id != vessel.vessel_id
+        ),
+        default=np.inf,
+    )
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a gap may be doubted for.
+
+    Parameters
+    ----------
+    left_mm, apart_mm, crowd_mm:
+        Of :func:`unexplained_mm`, the difference from the traced gap, and of :func:`crowding_mm`.
+    attached:
+        Whether the gap is to the pons rather than to the free nerve.
+    log_width:
+        Logarithm of the fitted width of the point spread over the expected one.
+    resolution_mm:
+        Largest acquired voxel side.
+    """
+
+    left_mm: float
+    apart_mm: float
+    crowd_mm: float
+    attached: bool
+    log_width: float
+    resolution_mm: float
+
+
+def doubt_sd(grounds: Grounds, config: IntervalConfig) -> float:
+    """Return the SD of a gap, mm, that comes from all but the fit's own scatter.
+
+    It is small where the fit explains the image about the contact. It grows with what is left unexplained,
+    with a difference from the traced gap that is too large for a wrong start alone, where another vessel
+    lies in the gap, and where the point spread is narrower than that of a well windowed image.
+    """
+    c = config
+    narrow = (c.psf_log_wide - grounds.log_width) / (c.psf_log_wide - c.psf_log_narrow)
+    terms = (
+        c.psf_sd_voxels * grounds.resolution_mm * min(max(narrow, 0.0), 1.0),
+        c.attached_sd_mm if grounds.attached else 0.0,
+        c.residual_scale * grounds.left_mm,
+        c.disagreement_scale * max(grounds.apart_mm - c.disagreement_from_mm, 0.0),
+        c.crowd_sd_mm * min(max(1.0 - grounds.crowd_mm / c.crowd_mm, 0.0), 1.0),
+    )
+    return float(np.linalg.norm(terms))
 
 
 def open_end(traced: TracedSide, vessel: Vessel, at: FloatArray, config: IntervalConfig) -> bool:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.measure.nearest import nearest_wall
 from nvc_pipeline.measure.refine import NervePath, Refined
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Placed
@@ -86,8 +87,7 @@ def _along_tube(
     rough = _distances(nerve.points[:1], vessel.points[:1])[0].min(axis=1) - nerve.radius[0]
     free = refined.nerve_arc > config.zones.detachment_from_mm
     use = np.flatnonzero(free & (rough < rough[free].min() + config.fit.profile_mm))
-    distance = _distances(nerve.points[:, use], vessel.points) - vessel.radius[:, None, :]
-    index = np.argmin(distance, axis=2)
+    index = nearest_wall(nerve.points[:, use], vessel.points, vessel.radius, np.empty((len(geometry), 0)))[1]
     towards = np.take_along_axis(vessel.points, index[..., None], axis=1) - nerve.points[:, use]
     length = np.maximum(np.linalg.norm(towards, axis=2), 1e-9)
     unit = towards / length[..., None]
@@ -99,7 +99,8 @@ def _along_tube(
     own = nerve.radius[:, use] * (1.0 + bend)
     gap = length - own - np.take_along_axis(vessel.radius, index, axis=1)
     surface = nerve.points[:, use] + unit * own[..., None]
-    return refined.nerve_arc[use], gap, index, surface, np.ones(len(use), dtype=bool)
+    number = index.astype(np.float64)
+    return refined.nerve_arc[use], gap, number, surface, np.ones(len(use), dtype=bool)
 
 
 def _along_sheet(
@@ -139,17 +140,12 @@ def _over_ground(
     # Far places need no draws: they only have to lose.
     rough = _distances(ground[:1], vessel.points[:1])[0].min(axis=1)
     near = np.flatnonzero(rough < rough.min() + config.fit.profile_mm)
-    distance = _distances(ground[:, near], vessel.points)
-    # An axis below the surface is deeper than touching: over its foot the distance is negative, and
-    # beside the foot it grows by the way along the surface.
     axis = sheet.local(vessel.points)
-    depth = (np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry) - axis[..., 2])[:, None, :]
-    beside = np.sqrt(np.maximum(distance**2 - depth**2, 0.0))
-    clearance = np.where(depth > 0.0, beside - depth, distance) - vessel.radius[:, None, :]
+    depth = np.einsum("dvk,dk->dv", _basis_at(sheet, axis), geometry) - axis[..., 2]
+    clearance, nearest = nearest_wall(ground[:, near], vessel.points, vessel.radius, depth)
     signed = np.broadcast_to(rough - vessel.radius[0].min(), height.shape).copy()
     index: IntArray = np.zeros(height.shape, dtype=np.int64)
-    index[:, near] = np.argmin(clearance, axis=2)
-    signed[:, near] = np.take_along_axis(clearance, index[:, near, None], axis=2)[..., 0]
+    index[:, near], signed[:, near] = nearest, clearance
     return signed, index, ground
 
 

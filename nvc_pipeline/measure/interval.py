@@ -37,9 +37,14 @@ def normal_measure(value: float, sd: float) -> Measure:
     return Measure.of(value, value - Z95 * sd, value + Z95 * sd)
 
 
-def total_sd(draws: FloatArray, config: IntervalConfig, extra_sd: float = 0.0) -> float:
-    """Return the calibrated standard deviation: the draws', the model's and an extra one."""
-    spread = float(draws.std()) * config.covariance_scale
+def total_sd(
+    draws: FloatArray, config: IntervalConfig, extra_sd: float = 0.0, scale: float | None = None
+) -> float:
+    """Return the calibrated standard deviation: the draws', the model's and an extra one.
+
+    ``scale`` is that of the draws' spread, by default ``covariance_scale``.
+    """
+    spread = float(draws.std()) * (config.covariance_scale if scale is None else scale)
     return float(np.sqrt(spread**2 + config.model_sd_mm**2 + extra_sd**2))
 
 

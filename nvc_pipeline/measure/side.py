@@ -59,6 +59,7 @@ def measure_side(
         doubts.append("symptomatic_side_without_contact")
     tau = contact_threshold(cisternogram.resolution_mm, config.grades)
     grade, chances, schemes = _side_grade(contacts, config)
+    measures, course = side_measures(traced, contacts, cisternogram, config)
     return SideReport(
         status="measured",
         reason="",
@@ -74,7 +75,8 @@ def measure_side(
         score=side_score(contacts, config.score),
         flagged=bool(doubts),
         flag_reasons=tuple(doubts),
-        side_measures=side_measures(traced, contacts, cisternogram, config),
+        side_measures=measures,
+        course=course,
     )
 
 

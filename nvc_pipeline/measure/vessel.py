@@ -14,18 +14,28 @@ from nvc_pipeline.measure.contact import (
     clock,
     contact_area,
     contact_length,
+    contact_span,
     crossing_angle,
     nerve_tangent,
     tangents_near,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
-from nvc_pipeline.measure.doubt import excess_blur_mm, open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import (
+    Grounds,
+    crowding_mm,
+    doubt_sd,
+    excess_blur_mm,
+    open_end,
+    unexplained_mm,
+)
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
 from nvc_pipeline.measure.memory import Memory, digest
 from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel, vessels_beside
+from nvc_pipeline.measure.slope import gap_gradient
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
+from nvc_pipeline.trace.certainty import scatter_share
 
 Point = tuple[float, float, float]
 _contacts: Memory[Contact | None] = Memory(64)
@@ -53,7 +63,9 @@ def measure_vessel(
     if float(gap.min()) > config.report_vessels_within_mm + config.coarse_margin_mm:
         return None
     key = about if about is not None else surroundings(traced, cisternogram, config)
-    reach = max(config.fit.neighbour_mm, config.interval.open_end_mm)
+    # What may lie in the gap counts as well: half way to the nerve, and as near as crowds it.
+    halfway = (config.report_vessels_within_mm + float(vessel.centreline.radius_mm.max())) / 2.0
+    reach = max(config.fit.neighbour_mm, config.interval.open_end_mm, halfway + config.interval.crowd_mm)
     beside = vessels_beside(traced, vessel, vessel.centreline.points.xyz, reach)
     for v in (vessel, *sorted(beside, key=lambda other: other.vessel_id)):
         key = digest(key, v.vessel_id, v.centreline.points.xyz, v.centreline.radius_mm)
@@ -74,6 +86,8 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
         parts += [repr([None if m is None else (m.sd_mm, m.point.xyz.tolist()) for m in marks])]
     if pons is not None:
         parts += [pons.vertices, pons.normals]
+    if traced.mirror is not None and traced.mirror.pons is not None:
+        parts += [traced.mirror.pons.vertices, traced.mirror.pons.normals]
     if eighth is not None:
         parts += [eighth.points.xyz, eighth.radius_mm]
     return digest(*parts)
@@ -95,10 +109,12 @@ def _measure(
             parameters = np.concatenate([refined.fit.parameters[None], rows])
             profile = gap_profile(refined, path, parameters, config)
             if len(profile.arc) >= 2:
-                doubt_sd, reason = _doubt(refined, profile, float(gap[nearest]), cisternogram, config)
+                doubt, reason = _doubt(
+                    traced, vessel, refined, profile, float(gap[nearest]), cisternogram, config
+                )
                 if not reason:
                     return _contact(
-                        traced, vessel, path, refined, profile, parameters, doubt_sd, cisternogram, config
+                        traced, vessel, path, refined, profile, parameters, doubt, cisternogram, config
                     )
             else:
                 reason = "no_nerve_beside_the_vessel"
@@ -108,7 +124,13 @@ def _measure(
 
 
 def _doubt(
-    refined: Refined, profile: Profile, traced_gap: float, volume: Volume, config: MeasureConfig
+    traced: TracedSide,
+    vessel: Vessel,
+    refined: Refined,
+    profile: Profile,
+    traced_gap: float,
+    volume: Volume,
+    config: MeasureConfig,
 ) -> tuple[float, str]:
     """Return an SD of the gap, mm, from what the fit leaves open, and why it is not believed, if so."""
     at = profile.nearest()[0]
@@ -120,8 +142,15 @@ def _doubt(
         return 0.0, "fit_does_not_explain_the_image"
     if apart > c.disagreement_max_mm:
         return 0.0, "fit_left_the_traced_anatomy"
-    terms = (c.segmentation_sd_mm, c.residual_scale * left, c.disagreement_scale * apart)
-    return float(np.linalg.norm(terms)), ""
+    grounds = Grounds(
+        left_mm=left,
+        apart_mm=apart,
+        crowd_mm=crowding_mm(traced, vessel, middle),
+        attached=not profile.free[at],
+        log_width=float(refined.fit.parameters[refined.fit.scene.head - 1]),
+        resolution_mm=float(volume.resolution_mm.max()),
+    )
+    return doubt_sd(grounds, c), ""
 
 
 def _out_of_image(
@@ -141,7 +170,7 @@ def _contact(
     refined: Refined,
     profile: Profile,
     parameters: FloatArray,
-    doubt_sd: float,
+    doubt: float,
     volume: Volume,
     config: MeasureConfig,
 ) -> Contact | None:
@@ -152,21 +181,22 @@ def _contact(
     if value > config.report_vessels_within_mm:
         return None
     s = float(profile.arc[at[0]])
-    doubt_sd = float(np.hypot(doubt_sd, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
+    doubt = float(np.hypot(doubt, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
     at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
     if open_end(traced, vessel, at_axis, config.interval):
-        doubt_sd = float(np.hypot(doubt_sd, config.interval.open_end_scale * max(value, 0.0)))
-    doubt_sd = float(
-        np.hypot(doubt_sd, config.interval.wide_blur_scale * excess_blur_mm(refined.fit, volume, config.fit))
-    )
-    sd = total_sd(gaps[1:], config.interval, doubt_sd)
+        doubt = float(np.hypot(doubt, config.interval.open_end_scale * max(value, 0.0)))
+    wide = config.interval.wide_blur_scale * excess_blur_mm(refined.fit, volume, config.fit)
+    doubt = float(np.hypot(doubt, wide))
+    share = scatter_share(refined.fit, volume, config.fit, gap_gradient(refined, path, config))
+    sd = total_sd(gaps[1:], config.interval, doubt, scale=config.interval.covariance_scale * share)
     ground = profile.on_nerve[0, at[0]]
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]
     voxel_mm = float(np.prod(volume.resolution_mm) ** (1.0 / 3.0))
+    other = None if traced.mirror is None else traced.mirror.pons
     tau = contact_threshold(volume.resolution_mm, config.grades)
     touched = _touched(profile, s, tau)
-    effects = deformation(refined, path, s, ground, touched, traced.pons, parameters, voxel_mm, config)
+    effects = deformation(refined, path, s, ground, touched, traced.pons, parameters, voxel_mm, config, other)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
     return Contact(
@@ -188,6 +218,10 @@ def _contact(
         nerve_area_ratio=effects.area_ratio.measure,
         nerve_flattening=effects.flattening.measure,
         deviation_mm=effects.deviation.measure,
+        pons_indentation_mirror_mm=effects.pons_mirror.measure,
+        pons_indentation_area_mm2=effects.pons_area.measure,
+        nerve_area_mm2=effects.area.measure,
+        nerve_area_reference_mm2=effects.area_reference.measure,
         **touch,
     )
 
@@ -214,7 +248,10 @@ def _touch(
     along = np.broadcast_to(nerve_tangent(path, float(profile.arc[at[0]])), (len(rows), 3))
     half = max(1, round(1.0 / refined.tube(0).step))
     arrow = profile.vessel.points[rows, on_vessel] - profile.on_nerve[rows, at]
+    first, last = contact_span(profile, tau, config)
     return {
+        "contact_from_mm": first,
+        "contact_to_mm": last,
         "contact_length_mm": contact_length(profile, tau, config),
         "contact_area_mm2": contact_area(profile, nerve_radius, vessel_radius, tau, config),
         "vessel_diameter_mm": width,
@@ -320,6 +357,12 @@ def _unresolved(
         diameter_ratio=missing,
         crossing_angle_deg=missing,
         direction_clock_deg=missing,
+        contact_from_mm=missing,
+        contact_to_mm=missing,
+        pons_indentation_mirror_mm=missing,
+        pons_indentation_area_mm2=missing,
+        nerve_area_mm2=missing,
+        nerve_area_reference_mm2=missing,
     )
 
 

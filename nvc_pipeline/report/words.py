@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
-from nvc_pipeline.domain.case import Contact, Measure, SideReport
+from nvc_pipeline.domain.case import Call, Contact, Measure, SideReport
 
 ZONE_WORDS = {
     Zone.ROOT_EXIT_POINT: "root exit point (Z1)",
@@ -26,6 +26,32 @@ PRIORITY_WORDS = {
     Priority.C: "C - no contact in the susceptible zones found",
     Priority.UNMEASURED: "unmeasured - must be read by eye",
 }
+
+
+# Measures of a whole side: name, words, unit, digits.
+SIDE_MEASURES = (
+    ("attached_length_mm", "Attached segment, length", "mm", 1),
+    ("cisternal_length_mm", "Cisternal nerve, length", "mm", 1),
+    ("offender_tortuosity", "Tortuosity of the main vessel (length over chord, less 1)", "", 2),
+    ("aica_canal_depth_mm", "AICA beyond the porus", "mm", 1),
+    ("between_nerves_arc_mm", "Vessel between nerves VII and VIII, place along VII", "mm", 1),
+    ("vertebral_offset_mm", "Vertebral artery off the midline, positive to its own side", "mm", 1),
+    ("cistern_volume_mm3", "Fluid about the nerve, volume", "mm³", 0),
+)
+CALLS = (
+    ("between_nerves", "Vessel between nerves VII and VIII"),
+    ("chavda", "AICA and the canal (Chavda)"),
+    ("vertebral_type", "Vertebral arteries, type"),
+)
+
+
+def call(found: Call | None) -> str:
+    """Return "II (0.81)", or "not told: why"."""
+    if found is None or found.value is None:
+        reason = "not taken" if found is None else found.reason.replace("_", " ")
+        return f"not told: {reason}"
+    about = f", {found.vessel_id.replace('_', ' ')}" if found.vessel_id else ""
+    return f"{found.value} (probability {found.probabilities[found.value]:.2f}){about}"
 
 
 def number(measure: Measure, unit: str = "", digits: int = 2) -> str:

@@ -121,6 +121,7 @@ class CaseDesk:
                         signed_side.vessels,
                         traced[side].pons,
                         eighth=traced[side].eighth,
+                        mirror=traced[side].mirror,
                     )
         journal: Journal = MemoryJournal()
         if self.database is not None and (self.draft is not None or self.signed is None):

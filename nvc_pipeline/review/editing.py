@@ -228,9 +228,9 @@ class EditingSession:
                 self._settle(side, report)
                 return
             old = self.now.sides[side].traced
-            traced = (
-                old if value["traced"] is None else replace(traced_from_json(value["traced"]), pons=old.pons)
-            )
+            traced = old
+            if value["traced"] is not None:
+                traced = replace(traced_from_json(value["traced"]), pons=old.pons, mirror=old.mirror)
             stroke = Stroke.from_json(value["stroke"]) if value["stroke"] else None
             state = SideState(traced, report, value["unreadable"], edited=True, exact=value["exact"])
         except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -245,7 +245,7 @@ class EditingSession:
 
 def _edit_json(edit: Edit, new: SideState) -> str:
     # The pons is never edited and is large: it comes back from the result folder.
-    anatomy = None if edit.traced is None else traced_to_json(replace(new.traced, pons=None))
+    anatomy = None if edit.traced is None else traced_to_json(replace(new.traced, pons=None, mirror=None))
     return json.dumps(
         {
             "action": edit.action,

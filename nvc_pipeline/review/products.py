@@ -18,6 +18,7 @@ from nvc_pipeline.export.sr import report_object
 from nvc_pipeline.export.surfaces import glb_bytes, stl_bytes, traced_surfaces
 from nvc_pipeline.geometry import LabelVolume, Volume
 from nvc_pipeline.measure.difference import settle_priorities, side_difference
+from nvc_pipeline.measure.vertebral import settle_vertebral
 from nvc_pipeline.report.figures import gap_figure, overview_figure, side_figure
 from nvc_pipeline.report.page import methods, render
 from nvc_pipeline.review.folders import reader_name
@@ -35,9 +36,10 @@ def reading_folder(result: Result, reading: SignedReading) -> Path:
     return result.folder / "review" / f"{reader_name(reading.reader)}_v{reading.version}"
 
 
-def signed_case(result: Result, reading: SignedReading) -> CaseReport:
+def signed_case(result: Result, reading: SignedReading, config: Config) -> CaseReport:
     """Return the case report as the reader left it, with a finding that says so."""
     left, right = settle_priorities(reading.measured[Side.LEFT], reading.measured[Side.RIGHT])
+    left, right = settle_vertebral(left, right, config.measure.course)
     said = [
         f"{side.value}: {reading.form.of(side).decision}, grade {reading.form.of(side).grade or 'none given'}"
         for side in Side
@@ -72,7 +74,7 @@ def write_signed(result: Result, reading: SignedReading, config: Config) -> Case
         From a writer, by name; the signature itself is safe in the database then.
     """
     folder = reading_folder(result, reading)
-    case = signed_case(result, reading)
+    case = signed_case(result, reading, config)
     write_json(folder / "reading.json", reading.model_dump(mode="json", by_alias=True))
     outputs = {"reading": "reading.json", "report_html": "report.html"}
     pictures: dict[str, bytes] = {}

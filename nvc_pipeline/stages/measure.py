@@ -13,6 +13,7 @@ def run(context: StageContext) -> None:
     """Write ``measure.json``: the reports of both sides and their differences."""
     from nvc_pipeline.measure.difference import settle_priorities, side_difference
     from nvc_pipeline.measure.side import measure_side
+    from nvc_pipeline.measure.vertebral import settle_vertebral
 
     ingest = read_json(context.out / files.INGEST)
     cisternogram = files.read_volume(context.out, ingest, "cisternogram")
@@ -24,6 +25,7 @@ def run(context: StageContext) -> None:
         else:
             reports[side] = measure_side(traced[side], cisternogram, context.config.measure)
     left, right = settle_priorities(reports[Side.LEFT], reports[Side.RIGHT])
+    left, right = settle_vertebral(left, right, context.config.measure.course)
     sides = Sides(left=left, right=right)
     difference = side_difference(sides.left, sides.right)
     record = {

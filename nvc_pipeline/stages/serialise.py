@@ -16,9 +16,9 @@ import numpy as np
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure, VesselClass
 from nvc_pipeline.domain.case import Finding
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
-from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
+from nvc_pipeline.domain.traced import Centreline, FacialNerve, Mirror, Surface, TracedSide, Vessel
 from nvc_pipeline.errors import UsageError
-from nvc_pipeline.geometry import Affine, Points, Volume
+from nvc_pipeline.geometry import Affine, Plane, Points, Volume
 from nvc_pipeline.store.atomic import write_bytes
 
 _STEPS = 65535.0
@@ -120,6 +120,7 @@ def traced_to_json(traced: TracedSide) -> dict[str, Any]:
         "vessels": [_vessel_to_json(v) for v in traced.vessels],
         "pons": None if traced.pons is None else _surface_to_json(traced.pons),
         "eighth": None if traced.eighth is None else _centreline_to_json(traced.eighth),
+        "mirror": None if traced.mirror is None else _mirror_to_json(traced.mirror),
         "reason": traced.reason,
         "findings": [f.model_dump(mode="json") for f in traced.findings],
     }
@@ -137,6 +138,7 @@ def traced_from_json(value: Any) -> TracedSide:
         findings=tuple(Finding.model_validate(f) for f in value["findings"]),
         # Absent from results of earlier versions.
         eighth=None if value.get("eighth") is None else _centreline_from_json(value["eighth"]),
+        mirror=None if value.get("mirror") is None else _mirror_from_json(value["mirror"]),
     )
 
 
@@ -200,6 +202,19 @@ def _vessel_from_json(value: Any) -> Vessel:
         seen_on_tof=value["seen_on_tof"],
         parent=value["parent"],
     )
+
+
+def _mirror_to_json(mirror: Mirror) -> dict[str, Any]:
+    return {
+        "point_lps_mm": mirror.midplane.point.tolist(),
+        "normal": mirror.midplane.normal.tolist(),
+        "pons": None if mirror.pons is None else _surface_to_json(mirror.pons),
+    }
+
+
+def _mirror_from_json(value: Any) -> Mirror:
+    plane = Plane(np.asarray(value["point_lps_mm"]), np.asarray(value["normal"]))
+    return Mirror(plane, None if value["pons"] is None else _surface_from_json(value["pons"]))
 
 
 def _surface_to_json(surface: Surface) -> dict[str, Any]:

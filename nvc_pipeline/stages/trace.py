@@ -14,7 +14,7 @@ from nvc_pipeline.store.atomic import read_json, write_json
 
 def run(context: StageContext) -> None:
     """Write ``trace.json``: both sides, traced or with the reason why not."""
-    from nvc_pipeline.trace.mirror import compare_roots
+    from nvc_pipeline.trace.mirror import compare_roots, face, midplane
     from nvc_pipeline.trace.side import trace_side
 
     ingest = read_json(context.out / files.INGEST)
@@ -28,7 +28,9 @@ def run(context: StageContext) -> None:
             sides[side] = TracedSide(side, None, (), None, reason="there is no cisternogram to trace on")
         else:
             sides[side] = trace_side(segmentation, cisternogram, tof, context.config.trace)
-    sides = compare_roots(sides, segmentations, context.config.trace.mirror)
+    settings = context.config.trace.mirror
+    plane = midplane(segmentations, settings)
+    sides = face(compare_roots(sides, segmentations, settings, plane), plane, settings)
     findings = [f.model_dump(mode="json") for traced in sides.values() for f in traced.findings]
     record: dict[str, Any] = {
         "files": {"traced": files.TRACE},

@@ -77,43 +77,15 @@ def plane_fraction(signed_distance: FloatArray, sigma: float) -> tuple[FloatArra
 
 @dataclass(frozen=True)
 class Blur:
-    """A point-spread function as weighted shifted round Gaussians.
+    """A Gaussian point-spread function by its covariance (3, 3) in LPS, mm2."""
 
-    ``sigma`` mm; ``shifts`` (Q, 3) in LPS mm; ``weights`` (Q,) of sum 1.
-    """
+    covariance: FloatArray
 
-    sigma: float
-    shifts: FloatArray
-    weights: FloatArray
+    @classmethod
+    def of(cls, sigmas_mm: FloatArray, axes: FloatArray) -> Blur:
+        """Return the blur of given SDs (3,), mm, along the image axes, unit directions as columns (3, 3)."""
+        return cls(np.asarray((axes * sigmas_mm**2) @ axes.T))
 
     def stretched(self, factor: float) -> Blur:
         """Return the blur made wider by a factor."""
-        return Blur(self.sigma * factor, self.shifts * factor, self.weights)
-
-
-def quadrature(sigmas_mm: FloatArray, axes: FloatArray) -> Blur:
-    """Split an anisotropic Gaussian into an isotropic part and a few weighted shifts.
-
-    Parameters
-    ----------
-    sigmas_mm:
-        Standard deviation along each image axis, shape (3,).
-    axes:
-        Unit directions of the image axes in LPS, as columns, shape (3, 3).
-
-    Returns
-    -------
-    Blur
-        Round with the smallest sigma; Gauss-Hermite nodes stand for what the other axes blur beyond it.
-    """
-    low = float(sigmas_mm.min())
-    shifts, weights = np.zeros((1, 3)), np.ones(1)
-    for axis in range(3):
-        excess = float(sigmas_mm[axis] ** 2 - low**2)
-        if excess < 0.02 * low**2:
-            continue
-        nodes, mass = np.polynomial.hermite_e.hermegauss(3 if excess < 2.0 * low**2 else 5)
-        steps = np.sqrt(excess) * nodes[:, None] * axes[:, axis][None, :]
-        shifts = (shifts[:, None, :] + steps[None, :, :]).reshape(-1, 3)
-        weights = (weights[:, None] * (mass / mass.sum())[None, :]).ravel()
-    return Blur(low, shifts, weights)
+        return Blur(self.covariance * factor**2)

@@ -57,12 +57,64 @@ def bicubic(pieces: FloatArray, x: FloatArray, y: FloatArray, at_x: float, at_y:
     return total
 
 
+# Gauss-Hermite nodes and weights for a standard normal distribution, 3 and 5 of them.
+_NODES3, _WEIGHTS3 = np.polynomial.hermite_e.hermegauss(3)
+_NODES5, _WEIGHTS5 = np.polynomial.hermite_e.hermegauss(5)
+_WEIGHTS3, _WEIGHTS5 = _WEIGHTS3 / _WEIGHTS3.sum(), _WEIGHTS5 / _WEIGHTS5.sum()
+# An excess of variance below the first part of the smaller one is none; from the second on it takes 5 nodes.
+_ROUND, _LONG = 0.02, 2.0
+
+
+@jit
+def across_axis(
+    spread: FloatArray, ahead: FloatArray, first: FloatArray, sigma: FloatArray, excess: FloatArray
+) -> None:
+    """Split a Gaussian blur, at each point of an axis, into a round one and a smear, both across the axis.
+
+    A long straight tube does not see what is blurred along it. What is left is a blur in the plane across
+    with two principal widths: round with the smaller one, smeared along one direction by what the other
+    has beyond it.
+
+    Parameters
+    ----------
+    spread:
+        Covariance of the blur (3, 3), mm2.
+    ahead, first:
+        Steps of the axis and a direction roughly across it, (M, 3) each.
+    sigma, excess:
+        Results: SD of the round part (M,), mm, and the smear's direction times its SD (M, 3), mm.
+    """
+    for m in range(len(ahead)):
+        norm = np.sqrt(ahead[m, 0] ** 2 + ahead[m, 1] ** 2 + ahead[m, 2] ** 2)
+        t0, t1, t2 = ahead[m, 0] / norm, ahead[m, 1] / norm, ahead[m, 2] / norm
+        along = first[m, 0] * t0 + first[m, 1] * t1 + first[m, 2] * t2
+        a0, a1, a2 = first[m, 0] - along * t0, first[m, 1] - along * t1, first[m, 2] - along * t2
+        norm = np.sqrt(a0 * a0 + a1 * a1 + a2 * a2)
+        a0, a1, a2 = a0 / norm, a1 / norm, a2 / norm
+        b0, b1, b2 = t1 * a2 - t2 * a1, t2 * a0 - t0 * a2, t0 * a1 - t1 * a0
+        aa, ab, bb = 0.0, 0.0, 0.0
+        for i in range(3):
+            ai = a0 if i == 0 else a1 if i == 1 else a2
+            bi = b0 if i == 0 else b1 if i == 1 else b2
+            row_a = spread[i, 0] * a0 + spread[i, 1] * a1 + spread[i, 2] * a2
+            row_b = spread[i, 0] * b0 + spread[i, 1] * b1 + spread[i, 2] * b2
+            aa, ab, bb = aa + ai * row_a, ab + ai * row_b, bb + bi * row_b
+        half = np.sqrt(0.25 * (aa - bb) ** 2 + ab * ab)
+        small = 0.5 * (aa + bb) - half
+        if 2.0 * half < _ROUND * small:
+            sigma[m] = np.sqrt(0.5 * (aa + bb))
+            excess[m, 0], excess[m, 1], excess[m, 2] = 0.0, 0.0, 0.0
+            continue
+        sigma[m] = np.sqrt(small)
+        angle, length = 0.5 * np.arctan2(2.0 * ab, aa - bb), np.sqrt(2.0 * half)
+        c, s = np.cos(angle) * length, np.sin(angle) * length
+        excess[m, 0], excess[m, 1], excess[m, 2] = c * a0 + s * b0, c * a1 + s * b1, c * a2 + s * b2
+
+
 @jit
 def see_tube(
     voxels: FloatArray,
-    shifts: FloatArray,
-    weights: FloatArray,
-    sigma: float,
+    spread: FloatArray,
     reach: float,
     axis: FloatArray,
     ahead: FloatArray,
@@ -79,12 +131,15 @@ def see_tube(
     by_sigma: FloatArray,
     jacobian: FloatArray,
 ) -> None:
-    """Add up what voxels see of a tube through a blur that is a weighted sum of shifted round ones.
+    """Add up what voxels see of a tube through a Gaussian blur.
+
+    Across the tube the blur is a round one and a smear (:func:`across_axis`); the smear is a weighted
+    sum of shifts.
 
     Parameters
     ----------
-    voxels, shifts, weights, sigma:
-        Centres (N, 3) and shifts (Q, 3), mm, weights (Q,) of sum 1, SD of the round blur, mm.
+    voxels, spread:
+        Centres (N, 3), mm, and covariance of the blur (3, 3), mm2.
     reach:
         Farther than this from the surface, in units of sigma, a voxel is all fluid or all tube.
     axis, ahead, first, second:
@@ -115,11 +170,12 @@ def see_tube(
         for k in range(count):
             total += basis[m, k] * radius[k]
         along[m] = max(total, least_mm)
+    round_sigma, smear = np.empty(points), np.empty((points, 3))
+    across_axis(spread, ahead, first, round_sigma, smear)
     furthest_shift = 0.0
-    for q in range(len(shifts)):
-        furthest_shift = max(
-            furthest_shift, np.sqrt(shifts[q, 0] ** 2 + shifts[q, 1] ** 2 + shifts[q, 2] ** 2)
-        )
+    for m in range(points):
+        smeared = np.sqrt(smear[m, 0] ** 2 + smear[m, 1] ** 2 + smear[m, 2] ** 2)
+        furthest_shift = max(furthest_shift, _NODES5[4] * smeared)
     stretch = 1.0
     if len(flattening):
         for m in range(points):
@@ -128,71 +184,70 @@ def see_tube(
                 one += basis[m, k] * flattening[0, k]
                 two += basis[m, k] * flattening[1, k]
             stretch = max(stretch, 1.0 + abs(one) + abs(two))
-    farthest = along.max() * stretch + reach * sigma + furthest_shift + step.max()
+    farthest = along.max() * stretch + reach * round_sigma.max() + furthest_shift + step.max()
     slopes = jacobian.shape[1] > 0
-    local, apart = np.empty(count), np.empty(points)
+    local = np.empty(count)
     for n in range(len(voxels)):
-        nearest = np.inf
+        nearest, index = np.inf, 0
         for m in range(points):
-            apart[m] = (
+            apart = (
                 (voxels[n, 0] - axis[m, 0]) ** 2
                 + (voxels[n, 1] - axis[m, 1]) ** 2
                 + (voxels[n, 2] - axis[m, 2]) ** 2
             )
-            nearest = min(nearest, apart[m])
-        nearest = np.sqrt(nearest)
-        if nearest > farthest:
+            if apart < nearest:
+                nearest, index = apart, m
+        if np.sqrt(nearest) > farthest:
             continue
-        # A shift can bring no point nearer than these to be the nearest.
-        limit = (nearest + 2.0 * furthest_shift) ** 2 * (1.0 + 1e-9) + 1e-9
-        begin, end = 0, points
-        while apart[begin] > limit:
-            begin += 1
-        while apart[end - 1] > limit:
-            end -= 1
-        for q in range(len(shifts)):
+        # The foot on the straight piece through the nearest point of the axis.
+        unit0, unit1, unit2 = (
+            ahead[index, 0] / step[index],
+            ahead[index, 1] / step[index],
+            ahead[index, 2] / step[index],
+        )
+        foot_x, foot_y, foot_z = (
+            voxels[n, 0] - axis[index, 0],
+            voxels[n, 1] - axis[index, 1],
+            voxels[n, 2] - axis[index, 2],
+        )
+        inside = min(max(foot_x * unit0 + foot_y * unit1 + foot_z * unit2, -step[index]), step[index])
+        if (index == 0 and inside < 0) or (index == points - 1 and inside > 0):
+            inside = 0.0
+        foot_x, foot_y, foot_z = foot_x - inside * unit0, foot_y - inside * unit1, foot_z - inside * unit2
+        beyond = inside / step[index]
+        other = index + (1 if beyond > 0 else -1 if beyond < 0 else 0)
+        mean, one, two = 0.0, 0.0, 0.0
+        first_k, last_k = min(low[index], low[other]), max(high[index], high[other])
+        for k in range(first_k, last_k):
+            local[k] = basis[index, k] + abs(beyond) * (basis[other, k] - basis[index, k])
+            mean += local[k] * radius[k]
+            if len(flattening):
+                one += local[k] * flattening[0, k]
+                two += local[k] * flattening[1, k]
+        mean = max(mean, least_mm)
+        sigma = round_sigma[index]
+        excess = (smear[index, 0] ** 2 + smear[index, 1] ** 2 + smear[index, 2] ** 2) / sigma**2
+        nodes = 1 if excess == 0.0 else 3 if excess < _LONG else 5
+        for q in range(nodes):
+            node, weight = 0.0, 1.0
+            if nodes == 3:
+                node, weight = _NODES3[q], _WEIGHTS3[q]
+            elif nodes == 5:
+                node, weight = _NODES5[q], _WEIGHTS5[q]
             x, y, z = (
-                voxels[n, 0] + shifts[q, 0],
-                voxels[n, 1] + shifts[q, 1],
-                voxels[n, 2] + shifts[q, 2],
+                foot_x + node * smear[index, 0],
+                foot_y + node * smear[index, 1],
+                foot_z + node * smear[index, 2],
             )
-            nearest, index = np.inf, 0
-            for m in range(begin, end):
-                away = (x - axis[m, 0]) ** 2 + (y - axis[m, 1]) ** 2 + (z - axis[m, 2]) ** 2
-                if away < nearest:
-                    nearest, index = away, m
-            # The foot on the straight piece through the nearest point of the axis.
-            unit0, unit1, unit2 = (
-                ahead[index, 0] / step[index],
-                ahead[index, 1] / step[index],
-                ahead[index, 2] / step[index],
-            )
-            x, y, z = x - axis[index, 0], y - axis[index, 1], z - axis[index, 2]
-            inside = min(max(x * unit0 + y * unit1 + z * unit2, -step[index]), step[index])
-            if (index == 0 and inside < 0) or (index == points - 1 and inside > 0):
-                inside = 0.0
-            x, y, z = x - inside * unit0, y - inside * unit1, z - inside * unit2
-            beyond = inside / step[index]
-            other = index + (1 if beyond > 0 else -1 if beyond < 0 else 0)
             distance = np.sqrt(x * x + y * y + z * z + 1e-12)
-            mean, one, two = 0.0, 0.0, 0.0
-            first_k, last_k = min(low[index], low[other]), max(high[index], high[other])
-            for k in range(first_k, last_k):
-                local[k] = basis[index, k] + abs(beyond) * (basis[other, k] - basis[index, k])
-                mean += local[k] * radius[k]
-            mean = max(mean, least_mm)
             a = (x * first[index, 0] + y * first[index, 1] + z * first[index, 2]) / distance
             b = (x * second[index, 0] + y * second[index, 1] + z * second[index, 2]) / distance
             cosine, sine, own = 0.0, 0.0, mean
             if len(flattening):
                 norm = max(a * a + b * b, 1e-12)
                 cosine, sine = (a * a - b * b) / norm, 2.0 * a * b / norm
-                for k in range(first_k, last_k):
-                    one += local[k] * flattening[0, k]
-                    two += local[k] * flattening[1, k]
                 own = mean * max(1.0 + cosine * one + sine * two, 0.2)
             t = (distance - own) / sigma
-            weight = weights[q]
             if abs(t) >= reach:
                 if t < 0:
                     value[n] += weight
@@ -204,7 +259,9 @@ def see_tube(
             i0, i1 = bessel(distance / sigma * u, series, middle)
             common = u / sigma * np.exp(-0.5 * t * t)
             by_distance, by_radius = -common * i1, common * i0
-            by_sigma[n] -= weight * (distance * by_distance + own * by_radius)
+            # A wider blur is a wider round part and longer shifts.
+            shift = node * (x * smear[index, 0] + y * smear[index, 1] + z * smear[index, 2]) / distance
+            by_sigma[n] -= weight * ((distance - shift) * by_distance + own * by_radius)
             # A move of the axis towards the voxel brings the surface nearer by as much.
             terms = (
                 -weight * by_distance * a,

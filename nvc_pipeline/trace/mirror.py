@@ -8,17 +8,18 @@ misplaced, or the other one is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.trace import MirrorConfig
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure
 from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.segmentation import SideSegmentation
-from nvc_pipeline.domain.traced import TracedSide
-from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.domain.traced import Mirror, Surface, TracedSide
+from nvc_pipeline.geometry import FloatArray, Plane
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.witness import doubted
 
@@ -27,31 +28,23 @@ _POINTS = 1200
 _FEW = 200
 
 
-@dataclass(frozen=True)
-class Plane:
-    """A plane: a point (3,) on it, LPS mm, and its unit normal (3,)."""
-
-    point: FloatArray
-    normal: FloatArray
-
-    def reflect(self, xyz: FloatArray) -> FloatArray:
-        """Return the reflection of points (..., 3)."""
-        return np.asarray(xyz - 2.0 * ((xyz - self.point) @ self.normal)[..., None] * self.normal)
-
-
 def compare_roots(
-    traced: Mapping[Side, TracedSide], segmentations: Mapping[Side, SideSegmentation], config: MirrorConfig
+    traced: Mapping[Side, TracedSide],
+    segmentations: Mapping[Side, SideSegmentation],
+    config: MirrorConfig,
+    plane: Plane | None = None,
 ) -> dict[Side, TracedSide]:
     """Return both sides, with their roots doubted where they are not symmetric.
 
-    Sides without a nerve or without a brainstem are returned as they are.
+    Sides without a nerve or without a brainstem are returned as they are. ``plane`` is that of
+    :func:`midplane`, for a caller that has it.
     """
     out = dict(traced)
     nerves = {side: t.nerve for side, t in traced.items()}
     left, right = nerves.get(Side.LEFT), nerves.get(Side.RIGHT)
     if left is None or right is None or not all(side in segmentations for side in Side):
         return out
-    plane = midplane(segmentations, config)
+    plane = midplane(segmentations, config) if plane is None else plane
     if plane is None:
         return out
     mirrored = plane.reflect(right.detachment.point.xyz[0])
@@ -69,12 +62,40 @@ def compare_roots(
     return out
 
 
+def face(
+    traced: Mapping[Side, TracedSide], plane: Plane | None, config: MirrorConfig
+) -> dict[Side, TracedSide]:
+    """Return both sides, each with the other's pons as it lies when reflected, where a plane is known."""
+    if plane is None or not all(side in traced for side in Side):
+        return dict(traced)
+    return {
+        side: replace(one, mirror=Mirror(plane, _reflected(traced[side.other], plane, config)))
+        for side, one in traced.items()
+    }
+
+
+def _reflected(traced: TracedSide, plane: Plane, config: MirrorConfig) -> Surface | None:
+    """Return what of a side's pons lies about its attached segment, reflected; its mesh is left behind."""
+    pons, nerve = traced.pons, traced.nerve
+    if pons is None or nerve is None:
+        return None
+    root = np.concatenate([nerve.attached.xyz, nerve.detachment.point.xyz])
+    near = cKDTree(root).query(pons.vertices)[0] <= config.pons_reach_mm
+    none = np.zeros((0, 3), dtype=np.int64)
+    return Surface(plane.reflect(pons.vertices[near]), none, plane.turn(pons.normals[near]))
+
+
 def _spoken_against(traced: TracedSide) -> bool:
     return any(f.code.startswith("trace.root_") and f.severity is Severity.WARNING for f in traced.findings)
 
 
 def midplane(segmentations: Mapping[Side, SideSegmentation], config: MirrorConfig) -> Plane | None:
-    """Return the brainstem's plane of symmetry; None where it was not segmented on both sides."""
+    """Return the brainstem's plane of symmetry; None where it was not segmented on both sides.
+
+    Its normal points to the patient's left.
+    """
+    if not all(side in segmentations for side in Side):
+        return None
     fields = []
     for side in Side:
         volume = segmentations[side].probabilities.get(Structure.BRAINSTEM)

@@ -16,6 +16,8 @@ from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Tube
 
 IntArray = npt.NDArray[np.int64]
+# The prefilter ends this many SD out.
+PREFILTER_TRUNCATE = 3.5
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,11 @@ def _blurred(volume: Volume, first: IntArray, last: IntArray, blur_mm: FloatArra
         block = tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
         return np.asarray(volume.array[block], dtype=np.float64)
     sigma = blur_mm / volume.spacing_mm
-    pad = np.ceil(3.5 * sigma).astype(int)
+    pad = np.ceil(PREFILTER_TRUNCATE * sigma).astype(int)
     low, high = np.maximum(first - pad, 0), np.minimum(last + pad, volume.shape)
     wide = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     smooth = gaussian_filter(
-        np.asarray(volume.array[wide], dtype=np.float64), sigma, mode="nearest", truncate=3.5
+        np.asarray(volume.array[wide], dtype=np.float64), sigma, mode="nearest", truncate=PREFILTER_TRUNCATE
     )
     inner = tuple(slice(int(a - w), int(b - w)) for a, b, w in zip(first, last, low, strict=True))
     return np.asarray(smooth[inner])

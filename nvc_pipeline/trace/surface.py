@@ -18,7 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from nvc_pipeline.config.measure import FitConfig
 from nvc_pipeline.geometry import FloatArray, Volume
-from nvc_pipeline.trace.blur import quadrature
+from nvc_pipeline.trace.blur import Blur
 from nvc_pipeline.trace.loops import mix, normal_equations
 from nvc_pipeline.trace.roi import Voxels
 from nvc_pipeline.trace.sheet import Sheet
@@ -115,20 +115,15 @@ def correlation_factor(volume: Volume, config: FitConfig) -> float:
     return float(np.prod(stored * max(float(spread), 1.0)))
 
 
-class _Model:
+class SceneModel:
     """Intensities and their Jacobian at chosen voxels."""
 
-    def __init__(
-        self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray, *, coarse: bool = False
-    ) -> None:
+    def __init__(self, scene: Scene, volume: Volume, config: FitConfig, xyz: FloatArray) -> None:
         self.scene, self.xyz = scene, xyz
         sigmas = blur_sigmas(volume, config)
-        if coarse:
-            # One round blur for unequal voxel sides: a ninth of the work, and near enough to begin with.
-            sigmas = np.full(3, float(np.prod(sigmas)) ** (1.0 / 3.0))
-        self.blur = quadrature(sigmas, volume.affine.direction)
+        self.blur = Blur.of(sigmas, volume.affine.direction)
         sheet = scene.sheet
-        # A plane sees only the blur along its normal, so the pons needs no quadrature.
+        # A plane sees only the blur along its normal.
         self.sheet_sigma, self.local = 0.0, np.zeros((0, 3))
         if sheet is not None:
             self.sheet_sigma = float(np.linalg.norm(sigmas * (sheet.axes[2] @ volume.affine.direction)))
@@ -184,20 +179,15 @@ def fit_scene(volume: Volume, scene: Scene, voxels: Voxels, config: FitConfig) -
         none = np.zeros(len(voxels.xyz))
         return SceneFit(scene, start, empty, 1.0, 1.0, 0.0, len(none), False, "no_fluid", voxels.xyz, none)
     data = voxels.values / voxels.fluid
-    keep = _unclaimed_kept(
-        _Model(scene, volume, config, voxels.xyz, coarse=True), data, start, voxels, volume, config
-    )
+    keep = _unclaimed_kept(SceneModel(scene, volume, config, voxels.xyz), data, start, voxels, volume, config)
     p, covariance, noise, misfit, left = start, np.eye(len(start)), 1.0, 1.0, data
     correlation = correlation_factor(volume, config)
-    if float(np.ptp(blur_sigmas(volume, config))) > 0.0:
-        begin = _Model(scene, volume, config, voxels.xyz[keep], coarse=True)
-        p = _solve(begin, data[keep], p, scene, config, correlation)[0]
     for _ in range(config.passes):
-        model = _Model(scene, volume, config, voxels.xyz[keep])
+        model = SceneModel(scene, volume, config, voxels.xyz[keep])
         p, covariance, noise, residual = _solve(model, data[keep], p, scene, config, correlation)
         misfit = float(np.std(residual) / max(noise, 1e-9))
-        left = data - _Model(scene, volume, config, voxels.xyz)(p, slopes=False)[0]
-        again = ~_foreign(left / max(noise, config.noise_floor), voxels, volume, config)
+        left = data - SceneModel(scene, volume, config, voxels.xyz)(p, slopes=False)[0]
+        again = ~foreign(left / max(noise, config.noise_floor), voxels, volume, config)
         if np.array_equal(again, keep) or np.count_nonzero(again) < 4 * scene.head:
             break
         keep = again
@@ -215,7 +205,8 @@ def _start(scene: Scene, voxels: Voxels, config: FitConfig) -> FloatArray:
     return np.concatenate([head, *(part.start for part in scene.parts)])
 
 
-def _prior(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
+def prior_rows(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
+    """Return rows A (R, P) and targets (R,) of the priors as observations ``A p = t`` of unit variance."""
     size = scene.slices()[-1].stop
     parts = len(scene.parts)
     sds = [0.3, *[config.fluid_gradient] * 3, *[config.dark_brightness_sd] * parts, config.psf_log_sd]
@@ -232,10 +223,10 @@ def _prior(scene: Scene, config: FitConfig) -> tuple[FloatArray, FloatArray]:
 
 
 def _solve(
-    model: _Model, data: FloatArray, p: FloatArray, scene: Scene, config: FitConfig, correlation: float
+    model: SceneModel, data: FloatArray, p: FloatArray, scene: Scene, config: FitConfig, correlation: float
 ) -> tuple[FloatArray, FloatArray, float, FloatArray]:
     """Damped Gauss-Newton with Cauchy-like weights; returns p, covariance, noise, residual."""
-    rows, targets = _prior(scene, config)
+    rows, targets = prior_rows(scene, config)
     stiffness = rows.T @ rows
     damping = config.damping
     value, jacobian = model(p)
@@ -243,7 +234,7 @@ def _solve(
     # The geometry's misfit is no noise yet: begin with the robust spread and let it fall.
     noise = _spread(residual, config)
     for _ in range(config.iterations):
-        weight = _weights(residual / noise, config) / (noise**2 * correlation)
+        weight = robust_weights(residual / noise, config) / (noise**2 * correlation)
         prior_residual = targets - rows @ p
         normal, gradient = normal_equations(jacobian, weight, residual)
         normal += stiffness
@@ -267,13 +258,14 @@ def _solve(
         noise = _spread(residual, config)
         if largest < config.step_stop_mm or before - after < config.cost_stop:
             break
-    weight = _weights(residual / noise, config) / (noise**2 * correlation)
+    weight = robust_weights(residual / noise, config) / (noise**2 * correlation)
     normal = normal_equations(jacobian, weight, residual)[0] + stiffness
     covariance = np.asarray(cho_solve(cho_factor(normal), np.eye(len(p))))
     return p, covariance, noise, residual
 
 
-def _weights(z: FloatArray, config: FitConfig) -> FloatArray:
+def robust_weights(z: FloatArray, config: FitConfig) -> FloatArray:
+    """Return the weights (N,) of residuals over noise: outliers count less (Cauchy)."""
     return 1.0 / (1.0 + (z / config.robust_sigmas) ** 2)
 
 
@@ -287,7 +279,7 @@ def _spread(residual: FloatArray, config: FitConfig) -> float:
 
 
 def _unclaimed_kept(
-    model: _Model, data: FloatArray, start: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig
+    model: SceneModel, data: FloatArray, start: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig
 ) -> npt.NDArray[np.bool_]:
     """Tell which voxels to begin with: not those that are dark where the scene has nothing but fluid.
 
@@ -300,8 +292,11 @@ def _unclaimed_kept(
     return kept if np.count_nonzero(kept) >= 4 * model.scene.head else np.ones(len(data), dtype=bool)
 
 
-def _foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
-    """Tell which voxels hold something that the scene has not: too dark by far, and their neighbours."""
+def foreign(z: FloatArray, voxels: Voxels, volume: Volume, config: FitConfig) -> npt.NDArray[np.bool_]:
+    """Tell which voxels hold something that the scene has not: too dark by far, and their neighbours.
+
+    ``z`` (N,) are residuals over noise.
+    """
     return _about(voxels.xyz[z < -config.foreign_sigmas], voxels, volume, config)
 
 

@@ -152,9 +152,7 @@ class Tube:
         placed, k = self.place(p), self.count
         see_tube(
             voxels,
-            blur.shifts,
-            blur.weights,
-            blur.sigma,
+            blur.covariance,
             _EDGE_SIGMAS,
             placed.points,
             np.gradient(placed.points, axis=0),

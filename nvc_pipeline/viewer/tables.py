@@ -96,6 +96,7 @@ class ContactModel(QAbstractTableModel):
             "s from the detachment point, mm": contact.arc_length_mm,
             "contact length, mm": contact.contact_length_mm,
             "pons indentation, mm": contact.pons_indentation_mm,
+            "pons indentation to the other side, mm": contact.pons_indentation_mirror_mm,
             "nerve deviation, mm": contact.deviation_mm,
             "vessel diameter, mm": contact.vessel_diameter_mm,
             "crossing angle, degrees": contact.crossing_angle_deg,

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.measurement.scenes import draw_scene, image_of, traced_of
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Side, VesselClass
-from nvc_pipeline.domain.traced import Centreline, TracedSide, Vessel
-from nvc_pipeline.geometry import Affine, Points, Volume
+from nvc_pipeline.domain.traced import Centreline, Mirror, TracedSide, Vessel
+from nvc_pipeline.geometry import Affine, Plane, Points, Volume
 from nvc_pipeline.measure.side import measure_side
 
 CONFIG = load_config().measure
@@ -21,6 +21,15 @@ def base(request):
     scene = draw_scene(rng, request.param, 0.4)
     volume, _ = image_of(scene, rng, voxel_mm=(0.5, 0.5, 0.6), snr=30.0, size_mm=12.0)
     traced = traced_of(scene, rng)
+    pons = traced.pons
+    if pons is not None:
+        # The other side's, reflected: what is there 0.5 mm higher under the vessel.
+        away = np.linalg.norm(pons.vertices - scene.vessels[0][0][len(scene.vessels[0][0]) // 2], axis=1)
+        raised = pons.vertices + 0.5 * np.exp(-0.5 * (away[:, None] - away.min()) ** 2) * np.array(
+            [0, 0, 1.0]
+        )
+        plane = Plane(np.array([0.0, 0.0, -20.0]), np.array([1.0, 0.0, 0.0]))
+        traced = replace(traced, mirror=Mirror(plane, replace(pons, vertices=raised)))
     return traced, volume, measure_side(traced, volume, CONFIG)
 
 
@@ -47,11 +56,16 @@ def moved(traced: TracedSide, map_: Affine, side: Side = Side.LEFT) -> TracedSid
         replace(v, centreline=Centreline(points(v.centreline.points), v.centreline.radius_mm))
         for v in traced.vessels
     )
-    pons = traced.pons
-    if pons is not None:
-        turned = pons.normals @ map_.matrix[:3, :3].T
-        pons = replace(pons, vertices=map_.apply(pons.vertices), normals=turned)
-    return TracedSide(side, nerve, vessels, pons)
+    turn = map_.matrix[:3, :3]
+
+    def surface(s):
+        return None if s is None else replace(s, vertices=map_.apply(s.vertices), normals=s.normals @ turn.T)
+
+    mirror = traced.mirror
+    if mirror is not None:
+        plane = Plane(map_.apply(mirror.midplane.point[None])[0], turn @ mirror.midplane.normal)
+        mirror = Mirror(plane, surface(mirror.pons))
+    return TracedSide(side, nerve, vessels, surface(traced.pons), mirror=mirror)
 
 
 def carried(volume: Volume, map_: Affine) -> Volume:
@@ -66,6 +80,8 @@ def numbers(report):
             c.contact_length_mm.value,
             c.contact_area_mm2.value,
             c.crossing_angle_deg.value,
+            c.pons_indentation_mirror_mm.value,
+            c.pons_indentation_mm.value,
         ]
         for c in report.contacts
     }
@@ -78,6 +94,9 @@ def assert_equal(report, expected, tolerance=0.01):
         assert got[0] == pytest.approx(values[0], abs=tolerance)
         assert got[1] == pytest.approx(values[1], abs=20 * tolerance)
         assert got[4] == pytest.approx(values[4], abs=200 * tolerance)
+        for one, two in zip(got[5:], values[5:], strict=True):
+            assert (one is None) == (two is None)
+            assert one is None or one == pytest.approx(two, abs=3 * tolerance)
     assert [c.grade for c in report.contacts] == [c.grade for c in expected.contacts]
     assert report.priority == expected.priority
     assert report.pattern == expected.pattern

@@ -7,7 +7,14 @@ import pytest
 
 from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
-from nvc_pipeline.measure.doubt import excess_blur_mm, open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import (
+    Grounds,
+    crowding_mm,
+    doubt_sd,
+    excess_blur_mm,
+    open_end,
+    unexplained_mm,
+)
 from nvc_pipeline.measure.refine import nerve_path, refine_vessel
 from nvc_pipeline.measure.side import measure_side
 
@@ -33,6 +40,44 @@ def test_a_residual_counts_as_the_shift_of_an_edge_that_would_make_it(crossing, 
     # 0.2 of the fluid over a contrast of 0.6 to 0.9 and an edge about 1.1 mm wide.
     assert 0.15 < unexplained_mm(worse, at, volume, config.fit, config.interval) < 0.5
     assert unexplained_mm(far, at, volume, config.fit, config.interval) == 0.0
+
+
+CLEAN = Grounds(
+    left_mm=0.0, apart_mm=0.15, crowd_mm=np.inf, attached=False, log_width=0.15, resolution_mm=0.5
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "least"),
+    [
+        ({}, 0.0),
+        ({"left_mm": 0.06}, 0.15),
+        ({"apart_mm": 1.2}, 0.2),
+        ({"crowd_mm": 0.1}, 0.3),
+        ({"log_width": -0.1}, 0.04),
+        ({"log_width": -0.1, "resolution_mm": 0.8}, 0.07),
+        ({"attached": True}, 0.04),
+    ],
+    ids=str,
+)
+def test_doubt_is_none_where_the_fit_explains_the_image_and_grows_with_its_grounds(changes, least, config):
+    found = doubt_sd(replace(CLEAN, **changes), config.interval)
+    assert least <= found <= 1.5 * least
+
+
+@pytest.mark.parametrize("away", [0.4, 5.0])
+def test_a_second_line_of_the_same_vessel_widens_the_interval(away, crossing, crossing_report, config):
+    (vessel,) = crossing[2].vessels
+    traced, line = crossing[2], vessel.centreline
+    twin = Centreline(Points(line.points.xyz + np.array([0.0, 0.0, away])), line.radius_mm)
+    both = replace(traced, vessels=(vessel, replace(vessel, vessel_id="twin", centreline=twin)))
+    at = np.asarray(crossing_report.contacts[0].nearest_on_nerve_lps_mm)
+    assert crowding_mm(both, vessel, at) < np.inf
+    assert crowding_mm(traced, vessel, at) == np.inf
+    crowd = crowding_mm(both, vessel, at)
+    sds = [doubt_sd(replace(CLEAN, crowd_mm=c), config.interval) for c in (crowd, np.inf)]
+    assert sds[0] >= sds[1]
+    assert (sds[0] > sds[1]) == (crowd < config.interval.crowd_mm)
 
 
 def test_a_gap_that_is_not_believed_is_invalid_and_says_so(crossing, config):

@@ -56,7 +56,7 @@ CHANGES = {
     "setting": lambda t, v, c: (
         t,
         v,
-        c.model_copy(update={"interval": c.interval.model_copy(update={"segmentation_sd_mm": 0.4})}),
+        c.model_copy(update={"interval": c.interval.model_copy(update={"model_sd_mm": 0.4})}),
     ),
 }
 

@@ -8,6 +8,7 @@ from nvc_pipeline import RESEARCH_USE_ONLY
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Grade, Pattern, Priority, SequenceRole, Side, VesselClass, Zone
 from nvc_pipeline.domain.case import (
+    Call,
     CaseReport,
     Contact,
     Finding,
@@ -136,6 +137,31 @@ def test_the_summary_holds_grade_vessel_zone_gap_and_priority(case: CaseReport) 
 
 def test_an_invalid_measure_is_said_to_be_so() -> None:
     assert words.number(Measure.missing("too blurred"), "mm") == "not measured: too blurred"
+
+
+def test_measures_of_a_whole_side_and_calls_are_told_with_their_reasons(case: CaseReport) -> None:
+    assert "Each side as a whole" not in render(case, {}, "how")
+    left = case.sides.left.model_copy(
+        update={
+            "side_measures": {
+                "vertebral_offset_mm": Measure.of(6.0, 4.5, 7.5),
+                "between_nerves_arc_mm": Measure.missing("nerve_viii_not_traced"),
+            },
+            "course": {
+                "vertebral_type": Call.of({"I": 0.2, "IIa": 0.8}),
+                "chavda": Call.missing("no_aica_named"),
+            },
+        }
+    )
+    page = render(case.model_copy(update={"sides": Sides(left=left, right=case.sides.right)}), {}, "how")
+    for part in (
+        "6.0 mm (4.5 to 7.5)",
+        "not measured: nerve viii not traced",
+        "IIa (probability 0.80)",
+        "not told: no aica named",
+        "not told: not taken",
+    ):
+        assert part in page
 
 
 def test_the_methods_name_the_thresholds_in_force() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure, VesselClass
 from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
-from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
+from nvc_pipeline.domain.traced import Centreline, FacialNerve, Mirror, Surface, TracedSide, Vessel
 from nvc_pipeline.errors import UsageError
-from nvc_pipeline.geometry import Affine, Points, Volume
+from nvc_pipeline.geometry import Affine, Plane, Points, Volume
 from nvc_pipeline.stages import serialise
 
 
@@ -21,7 +21,8 @@ def traced_side() -> TracedSide:
     nerve = FacialNerve(Side.RIGHT, line, Points(np.array([[0.0, 2, 1], [1, 2, 3]])), None, mark, mark, 0.1)
     vessel = Vessel("AICA_right_1", line, {VesselClass.AICA: 0.75, VesselClass.VEIN: 0.25}, None)
     pons = Surface(np.eye(3), np.array([[0, 1, 2]]), np.eye(3))
-    return TracedSide(Side.RIGHT, nerve, (vessel,), pons, eighth=line)
+    mirror = Mirror(Plane(np.array([1.0, 2, 3]), np.array([0.6, 0.8, 0.0])), pons)
+    return TracedSide(Side.RIGHT, nerve, (vessel,), pons, eighth=line, mirror=mirror)
 
 
 def test_a_traced_side_comes_back_as_it_was(traced: TracedSide) -> None:
@@ -38,6 +39,10 @@ def test_a_traced_side_comes_back_as_it_was(traced: TracedSide) -> None:
     assert back.eighth is not None
     assert traced.eighth is not None
     np.testing.assert_allclose(back.eighth.radius_mm, traced.eighth.radius_mm, atol=1e-4)
+    assert back.mirror is not None
+    assert traced.mirror is not None
+    np.testing.assert_array_equal(back.mirror.midplane.normal, traced.mirror.midplane.normal)
+    assert back.mirror.pons is not None
 
 
 def test_the_nerve_in_the_canal_comes_back_and_may_be_missing(traced: TracedSide) -> None:
@@ -55,10 +60,12 @@ def test_the_nerve_in_the_canal_comes_back_and_may_be_missing(traced: TracedSide
     assert earlier.canal is None
 
 
-def test_a_side_traced_by_an_earlier_version_has_no_eighth_nerve(traced: TracedSide) -> None:
+def test_a_side_traced_by_an_earlier_version_has_neither_eighth_nerve_nor_mirror(traced: TracedSide) -> None:
     value = serialise.traced_to_json(traced)
-    del value["eighth"]
-    assert serialise.traced_from_json(value).eighth is None
+    del value["eighth"], value["mirror"]
+    back = serialise.traced_from_json(value)
+    assert back.eighth is None
+    assert back.mirror is None
 
 
 def test_probabilities_keep_grid_and_values_and_bytes(tmp_path) -> None:

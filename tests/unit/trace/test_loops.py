@@ -8,7 +8,7 @@ from scipy.stats import ncx2
 
 from nvc_pipeline.config import load_config
 from nvc_pipeline.trace import loops
-from nvc_pipeline.trace.blur import BESSEL_MIDDLE, Blur, bessel_series, fraction_table, quadrature
+from nvc_pipeline.trace.blur import BESSEL_MIDDLE, Blur, bessel_series, fraction_table
 from nvc_pipeline.trace.tube import Tube
 
 FIT = load_config().measure.fit
@@ -46,12 +46,34 @@ class TestTube:
         return np.random.default_rng(0).uniform([2.0, -1.6, -1.6], [6.0, 1.6, 1.6], (300, 3))
 
     def test_a_straight_tube_under_a_round_blur(self, tube, voxels):
-        value, _, _ = see(tube, tube.start, voxels, Blur(0.3, np.zeros((1, 3)), np.ones(1)))
+        value, _, _ = see(tube, tube.start, voxels, Blur(0.09 * np.eye(3)))
         away = np.linalg.norm(voxels[:, 1:], axis=1)
         np.testing.assert_allclose(value, ncx2.cdf((0.7 / 0.3) ** 2, 2, (away / 0.3) ** 2), atol=2e-5)
 
+    @pytest.mark.parametrize("sigmas", [(0.25, 0.25, 0.4), (0.25, 0.3, 0.45), (0.6, 0.25, 0.3)])
+    def test_a_straight_tube_under_an_unequal_blur_is_a_disc_under_two_widths(self, sigmas, tube, voxels):
+        turn = np.linalg.qr(np.random.default_rng(4).normal(size=(3, 3)))[0]
+        blur = Blur.of(np.array(sigmas), turn)
+        value, _, _ = see(tube, tube.start, voxels, blur)
+        # What is blurred along the tube does not count: a disc under the covariance across, by brute force.
+        step = 0.01
+        y, z = np.meshgrid(*[np.arange(-0.7, 0.7 + step, step)] * 2, indexing="ij")
+        disc = np.stack([y, z], -1)[y**2 + z**2 <= 0.7**2]
+        across = blur.covariance[1:, 1:]
+        scale = step**2 / (2 * np.pi * np.sqrt(np.linalg.det(across)))
+        off = voxels[:60, None, 1:] - disc[None]
+        power = np.einsum("nki,ij,nkj->nk", off, np.linalg.inv(across), off)
+        expected = scale * np.exp(-0.5 * power).sum(axis=1)
+        np.testing.assert_allclose(value[:60], expected, atol=9e-3)
+
+    def test_the_derivative_by_width_is_that_of_the_value(self, tube, voxels):
+        blur = Blur.of(np.array([0.3, 0.35, 0.45]), np.eye(3))
+        by_sigma = see(tube, tube.start, voxels, blur)[1]
+        up, down = (see(tube, tube.start, voxels, blur.stretched(np.exp(h)))[0] for h in (1e-4, -1e-4))
+        np.testing.assert_allclose((up - down) / 2e-4, by_sigma, atol=2e-3)
+
     def test_derivatives_are_those_of_the_value(self, tube, voxels):
-        blur = quadrature(np.array([0.3, 0.3, 0.4]), np.eye(3))
+        blur = Blur.of(np.array([0.3, 0.35, 0.4]), np.eye(3))
         p = tube.start + np.random.default_rng(1).normal(0.0, 0.02, tube.size)
         jacobian = see(tube, p, voxels, blur)[2]
         for k in range(tube.size):
@@ -63,7 +85,7 @@ class TestTube:
             assert np.quantile(off, 0.9) < 0.01
 
     def test_without_slopes_the_value_is_the_same(self, tube, voxels):
-        blur = Blur(0.3, np.zeros((1, 3)), np.ones(1))
+        blur = Blur(0.09 * np.eye(3))
         full, value = (
             see(tube, tube.start, voxels, blur)[0],
             see(tube, tube.start, voxels, blur, slopes=False)[0],

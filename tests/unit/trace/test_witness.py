@@ -8,7 +8,7 @@ import pytest
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure
 from nvc_pipeline.domain.case import Severity
 from nvc_pipeline.geometry import Points
-from nvc_pipeline.trace.mirror import compare_roots, midplane
+from nvc_pipeline.trace.mirror import compare_roots, face, midplane
 from nvc_pipeline.trace.side import trace_side
 
 from .scene import segmentation
@@ -125,3 +125,23 @@ class TestMirror:
     def test_a_side_without_a_nerve_is_no_witness(self, both, traced, config):
         sides = {Side.LEFT: traced, Side.RIGHT: replace(traced, side=Side.RIGHT, nerve=None)}
         assert compare_roots(sides, both, config.mirror) == sides
+
+    def test_each_side_is_given_the_others_pons_reflected(self, both, traced, config):
+        plane = midplane(both, config.mirror)
+        nerve, pons = traced.nerve, traced.pons
+        turned = replace(
+            nerve,
+            side=Side.RIGHT,
+            attached=Points(plane.reflect(nerve.attached.xyz)),
+            detachment=replace(nerve.detachment, point=Points(plane.reflect(nerve.detachment.point.xyz))),
+        )
+        there = replace(pons, vertices=plane.reflect(pons.vertices), normals=plane.turn(pons.normals))
+        sides = {Side.LEFT: traced, Side.RIGHT: replace(traced, side=Side.RIGHT, nerve=turned, pons=there)}
+        faced = face(sides, plane, config.mirror)
+        mirrored = faced[Side.LEFT].mirror.pons
+        # Reflected twice they are this side's own vertices and normals.
+        apart = np.linalg.norm(mirrored.vertices[:, None] - pons.vertices[None], axis=2)
+        assert apart.min(axis=1).max() < 1e-9
+        np.testing.assert_allclose(mirrored.normals, pons.normals[apart.argmin(axis=1)], atol=1e-9)
+        assert 50 < len(mirrored.vertices) <= len(pons.vertices)
+        assert face(sides, None, config.mirror) == sides
