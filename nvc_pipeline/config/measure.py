@@ -108,6 +108,7 @@ class IntervalConfig(Section):
     crowd_mm: float = Field(gt=0)
     crowd_sd_mm: float = Field(ge=0)
     open_end_mm: float = Field(gt=0)
+    wide_blur_scale: float = Field(ge=0)
     open_end_scale: float = Field(ge=0)
 
 
@@ -128,11 +129,17 @@ class DeformationConfig(Section):
     natural_curvature_sd_mm: float = Field(ge=0)
     natural_root_sd_mm: float = Field(ge=0)
     natural_root_mm: float = Field(gt=0)
+    turn_mm_per_deg: float = Field(ge=0)
+    turn_middle_mm: float
+    turn_width_mm: float = Field(gt=0)
     dent_radius_mm: float = Field(gt=0)
     dent_core_mm: float = Field(gt=0)
     dent_reach_mm: float = Field(gt=0)
     dent_natural_sd_mm: float = Field(ge=0)
-    dent_sulcus_sd_mm: float = Field(ge=0)
+    relief_reach_mm: float = Field(gt=0)
+    imprint_along_mm: float = Field(gt=0)
+    imprint_mean_mm: float = Field(gt=0)
+    imprint_touch_mm: float = Field(gt=0)
     dent_mirror_sd_mm: float = Field(ge=0)
     dent_area_depth_mm: float = Field(gt=0)
 

@@ -10,10 +10,11 @@ from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.case import Measure
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.measure.deviation import deviation
+from nvc_pipeline.measure.imprint import imprint, quadratic, relief
 from nvc_pipeline.measure.interval import normal_measure
 from nvc_pipeline.measure.mirrored import mirrored_height
 from nvc_pipeline.measure.refine import NervePath, Refined
-from nvc_pipeline.trace.curve import smooth as smooth_curve
 
 # The ring about a contact on the pons: normals within 66 degrees of the patch's, enough vertices in seven
 # of eight directions, and the height at which a vertex counts half.
@@ -60,7 +61,7 @@ def deformation(
     path: NervePath,
     s: float,
     ground: FloatArray,
-    push: FloatArray,
+    touched: FloatArray,
     pons: Surface | None,
     parameters: FloatArray,
     voxel_mm: float,
@@ -77,8 +78,8 @@ def deformation(
         Arc length of the contact, mm.
     ground:
         Contact point on nerve or pons, LPS mm, shape (3,).
-    push:
-        Unit direction from the vessel to the nerve there, shape (3,).
+    touched:
+        Arc lengths of the free nerve at which the vessel touches, mm, shape (K,); else ``s`` alone.
     pons:
         The traced surface of the pons, which reaches farther than the fitted patch.
     parameters:
@@ -95,7 +96,8 @@ def deformation(
     else:
         geometry = parameters[:, refined.fit.scene.slices()[refined.nerve]]
         ratio, flat, dent, least, usual = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
-        shift = _deviation(refined, geometry, path, s, push, config)
+        vessel = refined.tube(0).place(refined.fit.geometry(0)[None]).points[0]
+        shift = _deviation(refined, geometry, vessel, path, touched, config)
     smooth, mirror, wide = _pons(refined, parameters, s, ground, pons, mirrored, config)
     return Deformation(ratio, flat, dent, shift, smooth, mirror, wide, least, usual)
 
@@ -163,52 +165,16 @@ def _effect(
 def _deviation(
     refined: Refined,
     geometry: FloatArray,
+    vessel: FloatArray,
     path: NervePath,
-    s: float,
-    push: FloatArray,
+    touched: FloatArray,
     config: MeasureConfig,
 ) -> Effect:
-    """How far the axis is pushed off its natural course, away from the vessel (M09).
-
-    The natural course is the smoothest curve through what lies outside a window about the contact
-    (least bending energy). Only displacement along ``push``, from the vessel's axis to the nerve's,
-    counts: a bend towards the vessel is no work of the vessel. The curve's own natural bend is
-    part of the uncertainty; it is largest at the root, where the nerve turns off the pons.
-    """
-    assert refined.nerve is not None
-    c = config.deformation
-    arc = refined.nerve_arc
-    points = refined.tube(refined.nerve).place(geometry).points
-    # The attached part before the tube's own start carries the course on towards the root.
-    lead = (path.arc < arc[0]) & (path.arc > s - c.deviation_window_mm - c.deviation_reach_mm)
-    x = np.concatenate([path.arc[lead], arc])
-    ahead = np.broadcast_to(path.points[lead], (len(points), int(lead.sum()), 3))
-    y = np.concatenate([ahead, points], axis=1)
-    for half in (c.deviation_window_mm, c.deviation_window_small_mm):
-        outside = np.abs(x - s) >= half
-        before, after = outside & (x < s), outside & (x > s)
-        if min(np.count_nonzero(before), np.count_nonzero(after)) >= c.deviation_points:
-            break
-    else:
+    """How far the axis is pushed off its natural course, away from the vessel (M09)."""
+    shift = deviation(refined, geometry, vessel, path, touched, config)
+    if shift is None:
         return Effect.missing("too_little_nerve_beside_the_contact")
-    use = np.abs(x - s) <= half + c.deviation_reach_mm
-    flat = y[:, use].transpose(1, 0, 2).reshape(int(use.sum()), -1)
-    inside = (x >= arc[0]) & (np.abs(x - s) < half)
-    smooth = smooth_curve(
-        x[use],
-        flat,
-        outside[use].astype(np.float64),
-        x[inside],
-        length_mm=c.deviation_smooth_mm,
-        knot_spacing_mm=config.fit.knot_mm / 2.0,
-    )
-    off = y[:, inside] - smooth.reshape(int(inside.sum()), len(points), 3).transpose(1, 0, 2)
-    along = off @ push
-    at = int(np.argmax(along[0]))
-    along = along[:, at]
-    root = c.natural_root_sd_mm * float(np.exp(-0.5 * (max(s, 0.0) / c.natural_root_mm) ** 2))
-    natural = float(np.hypot(c.natural_curvature_sd_mm, root)) * (half / c.deviation_window_mm) ** 2
-    sd = float(np.hypot(along[1:].std() * config.interval.covariance_scale, natural))
+    along, sd = shift.draws, shift.sd_mm
     value = float(along[0])
     stretched = value + (along - value) * (sd / max(float(along[1:].std()), 1e-9))
     bounds = normal_measure(value, sd).bounds() or (value, value, value)
@@ -227,9 +193,10 @@ def _pons(
     """Depth of the pons below two references, and the area that lies deep below the first (M10).
 
     The first is a smooth low-order surface: a quadratic through the traced surface in a ring about the
-    contact that is wider than the fitted patch, since a dent by a thick vessel fills most of the patch and
-    would draw the reference down. The second is the other side's surface
-    (:func:`nvc_pipeline.measure.mirrored.mirrored_height`).
+    contact, since a dent by a thick vessel fills most of the fitted patch and would draw the reference down.
+    The second is the other side's surface (:func:`nvc_pipeline.measure.mirrored.mirrored_height`). Where the
+    vessel touches, its own underside tells how deep it lies (:mod:`nvc_pipeline.measure.imprint`); elsewhere
+    the fitted patch does. How rough the pons is, the ring tells.
     """
     sheet, part = refined.fit.scene.sheet, refined.sheet
     if sheet is None or part is None or pons is None or s > config.zones.detachment_to_mm:
@@ -250,45 +217,39 @@ def _pons(
         none = Effect.missing("too_little_of_the_pons_beside_the_contact")
         return none, none, none
     surface = _ring_surface(around[ring, :2] - at, around[ring, 2])
-    reference = _quadratic(core - at) @ surface
+    reference = float((quadratic(core - at) @ surface).mean())
     geometry = parameters[:, refined.fit.scene.slices()[part]]
-    height = (geometry @ sheet.basis(core).T).mean(axis=1)
-    # A dent that is narrower than the patch can bend shows as a vessel that is sunk into the patch.
-    height = np.minimum(height, _underside(refined, parameters, at, c.dent_core_mm))
-    depth = reference.mean() - height
-    natural = c.dent_natural_sd_mm if s > config.zones.attached_from_mm else c.dent_sulcus_sd_mm
-    scale = config.interval.covariance_scale
-    smooth = _effect(depth, scale, natural, floor=-10.0)
+    depth = reference - (geometry @ sheet.basis(core).T).mean(axis=1)
+    offset = around[ring, :2] - at
+    rough = relief(offset, around[ring, 2] - quadratic(offset) @ surface, c)
+    natural = float(np.hypot(c.dent_natural_sd_mm, rough))
     wide = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_radius_mm]
-    deep = _quadratic(wide - at) @ surface - geometry @ sheet.basis(wide).T - c.dent_area_depth_mm
-    area = _area(deep)
+    deep = quadratic(wide - at) @ surface - geometry @ sheet.basis(wide).T - c.dent_area_depth_mm
+    scale = config.interval.covariance_scale
     # The pons's own relief lifts or lowers the whole place.
-    relief = float((_area(deep[:1] + natural) - _area(deep[:1] - natural))[0]) / 2.0
-    covered = _effect(area, scale, relief, floor=0.0)
+    lifted = float((_area(deep[:1] + natural) - _area(deep[:1] - natural))[0]) / 2.0
+    covered = _effect(_area(deep), scale, lifted, floor=0.0)
+    tube = refined.tube(0)
+    vessel = tube.place(parameters[:, refined.fit.scene.slices()[0]])
+    traced = tube.place(tube.start[None])
+    bed = imprint(sheet, geometry, vessel, traced, at, surface, config.traced_gap_sd_mm, c)
+    lowest, bed_sd = depth, 0.0
+    if bed is not None:
+        lowest, depth, bed_sd = np.maximum(depth, bed.depth), bed.depth, bed.sd_mm
+    smooth = _effect(depth, scale, float(np.hypot(natural, bed_sd)), floor=-10.0)
     if mirrored is None:
         return smooth, Effect.missing("other_side_not_compared"), covered
     other = mirrored_height(core, around[ring], mirrored, sheet)
     if other is None:
         return smooth, Effect.missing("too_little_of_the_other_side"), covered
-    mirror_sd = float(np.hypot(c.dent_mirror_sd_mm, other.sd_mm))
-    return smooth, _effect(other.height - height, scale, mirror_sd, floor=-10.0), covered
+    mirror_sd = float(np.linalg.norm([c.dent_mirror_sd_mm, other.sd_mm, bed_sd]))
+    against = other.height - reference + lowest
+    return smooth, _effect(against, scale, mirror_sd, floor=-10.0), covered
 
 
 def _area(over: FloatArray) -> FloatArray:
     """Return the area of the patch's places (D, N) that are over a limit, mm2; near it they count in part."""
     return np.asarray(np.clip(over / (2.0 * _LIMIT_MM) + 0.5, 0.0, 1.0).sum(axis=1) * _PATCH_STEP_MM**2)
-
-
-def _underside(refined: Refined, parameters: FloatArray, at: FloatArray, reach_mm: float) -> FloatArray:
-    """Return how high over the patch's plane the vessel's lowest place near ``at`` (2,) lies, (D,)."""
-    sheet = refined.fit.scene.sheet
-    assert sheet is not None
-    placed = refined.tube(0).place(parameters[:, refined.fit.scene.slices()[0]])
-    axis = sheet.local(placed.points)
-    near = np.linalg.norm(axis[0, :, :2] - at, axis=1) <= reach_mm
-    if not near.any():
-        return np.full(len(parameters), np.inf)
-    return np.asarray((axis[:, near, 2] - placed.radius[:, near]).min(axis=1))
 
 
 def _surrounds(offset: FloatArray) -> bool:
@@ -299,7 +260,7 @@ def _surrounds(offset: FloatArray) -> bool:
 
 def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
     """Return the coefficients of a quadratic surface through (N, 2) places, outliers weighted down."""
-    design = _quadratic(xy)
+    design = quadratic(xy)
     weight: FloatArray = np.ones(len(xy))
     solved: FloatArray = np.zeros(design.shape[1])
     for _ in range(4):
@@ -307,8 +268,3 @@ def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
         solved = np.asarray(fitted, dtype=np.float64)
         weight = 1.0 / np.sqrt(1.0 + ((height - design @ solved) / _OUTLIER_MM) ** 2)
     return solved
-
-
-def _quadratic(xy: FloatArray) -> FloatArray:
-    x, y = xy[:, 0], xy[:, 1]
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)

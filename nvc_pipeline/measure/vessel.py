@@ -20,7 +20,14 @@ from nvc_pipeline.measure.contact import (
     tangents_near,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
-from nvc_pipeline.measure.doubt import Grounds, crowding_mm, doubt_sd, open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import (
+    Grounds,
+    crowding_mm,
+    doubt_sd,
+    excess_blur_mm,
+    open_end,
+    unexplained_mm,
+)
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
@@ -178,16 +185,18 @@ def _contact(
     at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
     if open_end(traced, vessel, at_axis, config.interval):
         doubt = float(np.hypot(doubt, config.interval.open_end_scale * max(value, 0.0)))
+    wide = config.interval.wide_blur_scale * excess_blur_mm(refined.fit, volume, config.fit)
+    doubt = float(np.hypot(doubt, wide))
     share = scatter_share(refined.fit, volume, config.fit, gap_gradient(refined, path, config))
     sd = total_sd(gaps[1:], config.interval, doubt, scale=config.interval.covariance_scale * share)
     ground = profile.on_nerve[0, at[0]]
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]
-    push = _unit(_nerve_axis(refined, path, s) - axis)
     voxel_mm = float(np.prod(volume.resolution_mm) ** (1.0 / 3.0))
     other = None if traced.mirror is None else traced.mirror.pons
-    effects = deformation(refined, path, s, ground, push, traced.pons, parameters, voxel_mm, config, other)
     tau = contact_threshold(volume.resolution_mm, config.grades)
+    touched = _touched(profile, s, tau)
+    effects = deformation(refined, path, s, ground, touched, traced.pons, parameters, voxel_mm, config, other)
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
     return Contact(
@@ -254,12 +263,10 @@ def _touch(
     }
 
 
-def _nerve_axis(refined: Refined, path: NervePath, s: float) -> FloatArray:
-    """Return the nerve's axis at arc length s, as fitted where it was, shape (3,)."""
-    if refined.nerve is None:
-        return np.asarray(path.points[int(np.argmin(np.abs(path.arc - s)))])
-    placed = refined.tube(refined.nerve).place(refined.fit.geometry(refined.nerve))
-    return np.asarray(placed.points[int(np.argmin(np.abs(refined.nerve_arc - s)))])
+def _touched(profile: Profile, s: float, tau: float) -> FloatArray:
+    """Return the arc lengths of the free nerve with an estimated gap of at most tau, else ``s``."""
+    touched = profile.arc[profile.free.astype(np.bool_) & (profile.gap[0] <= tau)]
+    return touched if len(touched) else np.array([s])
 
 
 def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) -> FloatArray:

@@ -7,7 +7,14 @@ import pytest
 
 from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
-from nvc_pipeline.measure.doubt import Grounds, crowding_mm, doubt_sd, open_end, unexplained_mm
+from nvc_pipeline.measure.doubt import (
+    Grounds,
+    crowding_mm,
+    doubt_sd,
+    excess_blur_mm,
+    open_end,
+    unexplained_mm,
+)
 from nvc_pipeline.measure.refine import nerve_path, refine_vessel
 from nvc_pipeline.measure.side import measure_side
 
@@ -96,3 +103,15 @@ def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossin
     assert not open_end(traced, vessel, line.points.xyz[nearest], config.interval)
     (contact,) = measure_side(lost, volume, config).contacts
     assert contact.gap_mm.low < whole.gap_mm.low - 0.1
+
+
+def test_a_point_spread_wider_than_the_voxels_allow_is_a_doubt(crossing, config, fitted):
+    _, volume, _ = crossing
+    wide = fitted.parameters.copy()
+    wide[fitted.scene.head - 1] = np.log(1.9)
+    narrow = fitted.parameters.copy()
+    narrow[fitted.scene.head - 1] = np.log(0.9)
+    sigma = 0.5 * np.hypot(config.fit.psf_fwhm_voxels, config.fit.prefilter_fwhm_voxels) / 2.3548
+    excess = excess_blur_mm(replace(fitted, parameters=wide), volume, config.fit)
+    assert excess == pytest.approx(0.9 * sigma, rel=0.02)
+    assert excess_blur_mm(replace(fitted, parameters=narrow), volume, config.fit) == 0.0

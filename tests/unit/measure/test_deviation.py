@@ -1,0 +1,58 @@
+"""A push is looked for along the whole contact, and a nerve's turn off the pons is no push."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nvc_pipeline.measure.deviation import deviation, natural_sd, natural_turn
+from nvc_pipeline.measure.refine import NervePath
+from nvc_pipeline.trace.tube import Placed
+
+
+def bent(at_mm, depth_mm, rows=5):
+    """A straight nerve along x, pushed up by ``depth_mm`` at ``at_mm``; every draw is the same."""
+    arc = np.arange(-1.5, 16.0, 0.1)
+    push = depth_mm * np.exp(-0.5 * ((arc - at_mm) / 1.2) ** 2)
+    points = np.stack([arc, np.zeros_like(arc), push], axis=1)
+    placed = Placed(
+        np.tile(points, (rows, 1, 1)), np.full((rows, len(arc)), 0.6), np.zeros((rows, len(arc), 2))
+    )
+    tube = SimpleNamespace(
+        place=lambda g: Placed(placed.points[: len(g)], placed.radius[: len(g)], placed.flattening[: len(g)])
+    )
+    refined = SimpleNamespace(nerve=1, nerve_arc=arc, tube=lambda part: tube)
+    ahead = np.arange(-10.0, -1.5, 0.1)
+    before = np.stack([ahead, np.zeros_like(ahead), np.zeros_like(ahead)], axis=1)
+    path = NervePath(
+        np.concatenate([before, points]), np.concatenate([ahead, arc]), np.full(len(ahead) + len(arc), 0.6)
+    )
+    vessel = points - np.array([0.0, 0.0, 1.2])
+    return refined, path, vessel, np.zeros((rows, 1))
+
+
+def test_a_push_away_from_the_nearest_place_is_found_along_the_contact(config):
+    refined, path, vessel, geometry = bent(10.0, 1.2)
+    there = deviation(refined, geometry, vessel, path, np.array([6.0, 11.0]), config)
+    alone = deviation(refined, geometry, vessel, path, np.array([6.0]), config)
+    assert there.draws[0] == pytest.approx(1.2, abs=0.25)
+    assert alone.draws[0] < 0.6
+
+
+def test_a_bend_towards_the_vessel_is_no_push(config):
+    refined, path, vessel, geometry = bent(8.0, 1.2)
+    above = vessel + np.array([0.0, 0.0, 2.4])
+    assert deviation(refined, geometry, above, path, np.array([7.0, 9.0]), config).draws[0] < 0.4
+
+
+def test_the_turn_off_the_pons_stands_off_the_smooth_course_without_a_push(config):
+    c = config.deformation
+    assert natural_turn(np.array([0.5]), 60.0, c)[0] == pytest.approx(0.51, abs=0.01)
+    assert natural_turn(np.array([0.5]), 0.0, c)[0] == 0.0
+    assert natural_turn(np.array([6.0]), 60.0, c)[0] < 0.01
+    assert natural_sd(0.0, c) > natural_sd(2.0, c) > natural_sd(6.0, c)
+
+
+def test_too_little_nerve_says_nothing(config):
+    refined, path, vessel, geometry = bent(8.0, 1.0)
+    assert deviation(refined, geometry, vessel, path, np.array([15.9]), config) is None
