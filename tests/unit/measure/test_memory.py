@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nvc_pipeline.geometry import Points, Volume
+from nvc_pipeline.domain.traced import Mirror
+from nvc_pipeline.geometry import Plane, Points, Volume
 from nvc_pipeline.measure import vessel as measured
 from nvc_pipeline.measure.memory import Memory, digest
 from nvc_pipeline.measure.side import measure_side
@@ -47,6 +48,7 @@ CHANGES = {
         v,
         c,
     ),
+    "other side's pons": lambda t, v, c: (replace(t, mirror=_mirror(t.pons, 0.4)), v, c),
     "vessel's radius": lambda t, v, c: (_vessel(t, centreline=_thicker(t.vessels[0].centreline)), v, c),
     "neighbour": lambda t, v, c: (
         replace(t, vessels=(*t.vessels, replace(t.vessels[0], vessel_id="vein_left_9"))),
@@ -59,6 +61,15 @@ CHANGES = {
         c.model_copy(update={"interval": c.interval.model_copy(update={"model_sd_mm": 0.4})}),
     ),
 }
+
+
+def _mirror(pons, by_mm):
+    """The other side's pons, reflected: as this one's, with a knoll ``by_mm`` high in the middle of it."""
+    away = np.linalg.norm(pons.vertices - np.median(pons.vertices, axis=0), axis=1)
+    raised = pons.vertices + pons.normals * (by_mm * np.exp(-0.5 * away**2))[:, None]
+    return Mirror(
+        Plane(np.array([-20.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0])), replace(pons, vertices=raised)
+    )
 
 
 def _shifted(volume: Volume) -> Volume:
@@ -76,6 +87,23 @@ def test_a_change_is_measured_anew(corridor_scene, config, what):
     measured._contacts.forget()
     assert warm == measure_side(now, image, settings)
     assert warm.contacts != before.contacts
+
+
+def test_another_pons_on_the_other_side_is_another_dent(corridor_scene, config):
+    volume, traced = corridor_scene
+    first, second = (
+        measure_side(replace(traced, mirror=_mirror(traced.pons, mm)), volume, config) for mm in (0.0, 0.4)
+    )
+    dents = [r.contacts[0].pons_indentation_mirror_mm.value for r in (first, second)]
+    assert None not in dents
+    assert dents[0] != dents[1]
+
+
+def test_the_nerve_in_the_canal_is_a_part_of_what_a_contact_depends_on(crossing, config):
+    _, volume, traced = crossing
+    longer = _nerve(traced, canal=traced.nerve.free)
+    thicker = _nerve(traced, canal=_thicker(traced.nerve.free))
+    assert len({measured.surroundings(t, volume, config) for t in (traced, longer, thicker)}) == 3
 
 
 def test_nothing_changed_is_the_same(corridor_scene, config):

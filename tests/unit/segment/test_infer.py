@@ -12,6 +12,7 @@ from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.geometry.resample import mirror_lr
 from nvc_pipeline.segment.bundle import load_bundle
 from nvc_pipeline.segment.bundle_metadata import LandmarkCalibration
+from nvc_pipeline.segment.channels import LANDMARKS
 from nvc_pipeline.segment.infer import landmark_probability, segment
 from nvc_pipeline.segment.locate import nearness, peak_of
 from tests.unit.segment.toy import toy_case
@@ -57,8 +58,9 @@ class TestSegment:
                 assert volume.array.tobytes() == second[side].probabilities[structure].array.tobytes()
 
     def test_a_reflected_study_gives_the_reflected_sides(self, case, bundle):
-        plain = segment(case.cisternogram, case.tof, bundle, _config())
-        mirrored = segment(mirror_lr(case.cisternogram, 0.0), mirror_lr(case.tof, 0.0), bundle, _config())
+        config = _config(min_exit_probability=0.0)
+        plain = segment(case.cisternogram, case.tof, bundle, config)
+        mirrored = segment(mirror_lr(case.cisternogram, 0.0), mirror_lr(case.tof, 0.0), bundle, config)
         for side in Side:
             # Each structure by itself: the second look at the arteries must not swap them either.
             for structure, a in plain[side].probabilities.items():
@@ -66,6 +68,12 @@ class TestSegment:
                 np.testing.assert_allclose(a.array, b.array[::-1], atol=2e-3)
                 far = a.affine.apply((a.shape[0] - 1, 0, 0))
                 np.testing.assert_allclose(b.affine.origin_mm * [-1, 1, 1], far, atol=1e-2)
+            here, there = plain[side].landmarks, mirrored[side.other].landmarks
+            assert set(here) == set(there) == set(LANDMARKS)
+            for landmark, found in here.items():
+                # Both stages place it: the locator's word must be reflected with the heatmap.
+                other = there[landmark].point.xyz[0] * [-1, 1, 1]
+                np.testing.assert_allclose(other, found.point.xyz[0], atol=0.05)
 
     def test_without_cisternogram_only_arteries(self, case, bundle):
         for result in segment(None, case.tof, bundle, _config()).values():
