@@ -11,6 +11,7 @@ from nvc_pipeline.config.measure import DeformationConfig, MeasureConfig
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.refine import NervePath, Refined
 from nvc_pipeline.trace.curve import smooth as smooth_curve
+from nvc_pipeline.trace.curve import unit
 
 # Where along a contact the nerve is looked at, mm, and over what length its direction is taken, mm.
 _PLACE_STEP_MM, _DIRECTION_MM = 0.5, 2.0
@@ -135,7 +136,7 @@ def _shift_at(
     )
     off = y[:, inside] - smooth.reshape(int(inside.sum()), len(points), 3).transpose(1, 0, 2)
     own = points[0, int(np.argmin(np.abs(arc - s)))]
-    push = _unit(own - vessel[int(np.argmin(np.linalg.norm(vessel - own, axis=1)))])
+    push = unit(own - vessel[int(np.argmin(np.linalg.norm(vessel - own, axis=1)))])
     turn_deg, outwards = _turn(
         y[0], before & (x >= s - half - _DIRECTION_MM), after & (x <= s + half + _DIRECTION_MM)
     )
@@ -148,9 +149,5 @@ def _turn(
 ) -> tuple[float, FloatArray]:
     """Return the angle between two arms of a curve (N, 3), degrees, and the unit way out of the turn."""
     first, second = points[before], points[after]
-    one, two = _unit(first[-1] - first[0]), _unit(second[-1] - second[0])
-    return float(np.degrees(np.arccos(np.clip(one @ two, -1.0, 1.0)))), _unit(one - two)
-
-
-def _unit(v: FloatArray) -> FloatArray:
-    return np.asarray(v / max(float(np.linalg.norm(v)), 1e-9))
+    one, two = unit(first[-1] - first[0]), unit(second[-1] - second[0])
+    return float(np.degrees(np.arccos(np.clip(one @ two, -1.0, 1.0)))), unit(one - two)

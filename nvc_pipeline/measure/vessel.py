@@ -36,6 +36,7 @@ from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_v
 from nvc_pipeline.measure.slope import gap_gradient
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
 from nvc_pipeline.trace.certainty import scatter_share
+from nvc_pipeline.trace.curve import unit
 
 Point = tuple[float, float, float]
 _contacts: Memory[Contact | None] = Memory(64)
@@ -206,7 +207,7 @@ def _contact(
         gap_mm=normal_measure(value, sd),
         nearest_on_nerve_lps_mm=_point(ground),
         nearest_on_vessel_lps_mm=_point(
-            axis - _unit(axis - ground) * float(profile.vessel.radius[0, on_vessel])
+            axis - unit(axis - ground) * float(profile.vessel.radius[0, on_vessel])
         ),
         arc_length_mm=_arc(traced, s, profile.arc[at[1:]], config),
         zone=zone_of(s, config.zones, porus_arc(traced)),
@@ -339,7 +340,7 @@ def _unresolved(
         gap_mm=missing,
         nearest_on_nerve_lps_mm=_point(on_nerve),
         nearest_on_vessel_lps_mm=_point(
-            axis - _unit(axis - on_nerve) * float(vessel.centreline.radius_mm[nearest])
+            axis - unit(axis - on_nerve) * float(vessel.centreline.radius_mm[nearest])
         ),
         arc_length_mm=_arc(traced, s, np.array([s, s]), config),
         zone=zone_of(s, config.zones, porus_arc(traced)),
@@ -364,10 +365,6 @@ def _unresolved(
         nerve_area_mm2=missing,
         nerve_area_reference_mm2=missing,
     )
-
-
-def _unit(v: FloatArray) -> FloatArray:
-    return np.asarray(v / max(float(np.linalg.norm(v)), 1e-9))
 
 
 def _point(xyz: FloatArray) -> Point:

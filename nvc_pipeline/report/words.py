@@ -45,6 +45,12 @@ CALLS = (
 )
 
 
+def in_words(reason: str) -> str:
+    """Return a reason of the measurement as words: "fit_left_the_traced_anatomy" without its bars."""
+    vessel, colon, code = reason.rpartition(": ")
+    return f"{vessel}{colon}{code.replace('_', ' ')}"
+
+
 def call(found: Call | None) -> str:
     """Return "II (0.81)", or "not told: why"."""
     if found is None or found.value is None:

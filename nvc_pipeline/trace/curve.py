@@ -115,3 +115,8 @@ def end_direction(xyz: FloatArray, span_mm: float, *, at_start: bool) -> FloatAr
     out = line[0] - inside
     norm = float(np.linalg.norm(out))
     return np.asarray(out / norm) if norm > 1e-9 else np.zeros(3)
+
+
+def unit(vector: FloatArray) -> FloatArray:
+    """Return a vector (3,) at length 1; zeros where it has none."""
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import Contact, Finding, Measure, SideReport
+from nvc_pipeline.report.words import in_words
 from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, ZONES, colour_of
 
 Index = QModelIndex | QPersistentModelIndex
@@ -27,12 +28,6 @@ def shown_measure(measure: Measure, digits: int = 2) -> str:
     if not measure.valid or measure.value is None:
         return "not resolved"
     return f"{measure.value:.{digits}f} ({measure.low:.{digits}f} to {measure.high:.{digits}f})"
-
-
-def in_words(reason: str) -> str:
-    """Return a reason of the measurement as words: "fit_left_the_traced_anatomy" without its bars."""
-    vessel, colon, code = reason.rpartition(": ")
-    return f"{vessel}{colon}{code.replace('_', ' ')}"
 
 
 class ContactModel(QAbstractTableModel):
