@@ -13,9 +13,8 @@ from skimage.morphology import skeletonize
 from nvc_pipeline.domain.anatomy import ARTERIES, Landmark, Side, Structure
 from nvc_pipeline.domain.segmentation import SideSegmentation
 from nvc_pipeline.geometry import Affine, LabelVolume, Points
-from nvc_pipeline.geometry.resample import resample
 from nvc_pipeline.segment.channels import EXCLUSIVE
-from nvc_pipeline.segment.samples import bare_name
+from nvc_pipeline.segment.samples import structure_share
 
 Mask = npt.NDArray[np.bool_]
 NEAR_MM = 15.0
@@ -23,17 +22,9 @@ NEAR_MM = 15.0
 
 
 def truth_masks(labels: LabelVolume, affine: Affine, shape: tuple[int, int, int]) -> dict[Structure, Mask]:
-    """Put each structure's labels onto a result's grid (linear, then one half)."""
-    out = {}
-    for structure in EXCLUSIVE:
-        names = {structure}
-        if structure is Structure.BRAINSTEM:
-            # The attached segment lies in the pons; the label table draws it over it.
-            names.add(Structure.ATTACHED_SEGMENT)
-        index = [i for i, name in labels.names.items() if bare_name(name) in names]
-        mask = np.isin(labels.array, index).astype(np.uint8)
-        out[structure] = resample(labels.with_array(mask), affine, shape).array > 0.5
-    return out
+    """Put each structure's labels onto a result's grid, with the volume that they have."""
+    shares = {s: structure_share(labels, s, affine, shape) for s in EXCLUSIVE}
+    return {s: np.zeros(shape, bool) if share is None else share > 0.5 for s, share in shares.items()}
 
 
 def dice(a: Mask, b: Mask) -> float:

@@ -26,7 +26,7 @@ from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, make_case
 from nvc_pipeline.segment.bundle import Bundle, load_bundle
 from nvc_pipeline.segment.infer import place_sides, segment
-from nvc_pipeline.segment.phantoms import aligned_tof
+from nvc_pipeline.segment.phantoms import LABEL_SPACING_MM, aligned_tof
 
 
 def altered_tof(case: PhantomCase, how: str, seed: int) -> Volume | None:
@@ -52,7 +52,7 @@ def altered_tof(case: PhantomCase, how: str, seed: int) -> Volume | None:
 
 def measure(bundle: Bundle, family: str, seed: int, quality: str, conditions: list[str]) -> list[dict]:
     """Return the rows of both sides of one phantom under each condition of the TOF."""
-    case = make_case(family, seed, CaseOptions(quality=quality))
+    case = make_case(family, seed, CaseOptions(label_spacing_mm=LABEL_SPACING_MM, quality=quality))
     config = load_config().segment.model_copy(update={"threads": 1})
     rows = []
     for how in conditions:

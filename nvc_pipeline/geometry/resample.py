@@ -62,6 +62,18 @@ def resample(
     return Volume(Volume.from_simpleitk(filter_.Execute(source)).array, affine, volume.frame_of_reference)
 
 
+def covering(volume: Volume, reference: Volume) -> tuple[tuple[slice, ...], Affine, tuple[int, int, int]]:
+    """Return the part of ``reference``'s grid that reaches over ``volume``: slices, affine and shape."""
+    corners = reference.affine.to_ijk(volume.corners_lps()).xyz
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, reference.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, reference.shape)
+    shift = np.eye(4)
+    shift[:3, 3] = low
+    shape = (int(high[0] - low[0]), int(high[1] - low[1]), int(high[2] - low[2]))
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return box, reference.affine @ Affine(shift), shape
+
+
 def mirror_lr(volume: Volume, midline_x_mm: float) -> Volume:
     """Reflect about the sagittal plane x = ``midline_x_mm`` (LPS); voxels keep their order.
 

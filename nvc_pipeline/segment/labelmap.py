@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from nvc_pipeline.domain.anatomy import UNPAIRED, Side, Structure
 from nvc_pipeline.domain.segmentation import SideSegmentation
-from nvc_pipeline.geometry import Affine, LabelVolume, Volume
-from nvc_pipeline.geometry.resample import resample
+from nvc_pipeline.geometry import LabelVolume, Volume
+from nvc_pipeline.geometry.resample import covering, resample
 
 # The attached segment lies on the brainstem's surface, not beside it: it has a path and a
 # probability of its own, and no voxels of the label map.
@@ -52,7 +51,7 @@ def label_map(sides: Mapping[Side, SideSegmentation], reference: Volume) -> Labe
         shown = [s for s in _SHOWN if s in segmentation.probabilities]
         if not shown:
             continue
-        box, affine, shape = _overlap(segmentation.probabilities[shown[0]], reference)
+        box, affine, shape = covering(segmentation.probabilities[shown[0]], reference)
         if min(shape) < 1:
             continue
         stack = np.stack([resample(segmentation.probabilities[s], affine, shape).array for s in shown])
@@ -63,15 +62,3 @@ def label_map(sides: Mapping[Side, SideSegmentation], reference: Volume) -> Labe
         labels[box] = np.where(wins, codes[best], labels[box])
         sureness[box] = np.where(wins, peak, sureness[box])
     return LabelVolume(labels, reference.affine, reference.frame_of_reference, names=table)
-
-
-def _overlap(volume: Volume, reference: Volume) -> tuple[tuple[slice, ...], Affine, tuple[int, int, int]]:
-    """Return the part of the reference grid that covers ``volume``: slices, affine and shape."""
-    corners: npt.NDArray[np.float64] = reference.affine.to_ijk(volume.corners_lps()).xyz
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, reference.shape)
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, reference.shape)
-    shift = np.eye(4)
-    shift[:3, 3] = low
-    shape = (int(high[0] - low[0]), int(high[1] - low[1]), int(high[2] - low[2]))
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return box, reference.affine @ Affine(shift), shape

@@ -16,6 +16,8 @@ _POINTS = {
     Landmark.ROOT_DETACHMENT_POINT: "root_detachment_point_lps_mm",
     Landmark.PORUS: "porus_lps_mm",
 }
+LABEL_SPACING_MM = 0.25
+"""Half the network's voxel: labels as coarse as the grid they are put on lose what is two voxels across."""
 _QUALITIES = ("typical", "good", "typical", "hard")
 
 
@@ -23,6 +25,7 @@ def training_options(seed: int) -> CaseOptions:
     """Return what a training case of this seed is made with: qualities in turn, half of them randomised."""
     switches = np.random.default_rng([4, seed]).random(5) < 0.6 if seed % 2 else np.zeros(5, dtype=bool)
     return CaseOptions(
+        label_spacing_mm=LABEL_SPACING_MM,
         quality=_QUALITIES[seed % len(_QUALITIES)],  # type: ignore[arg-type]
         randomise=Randomise(*(bool(s) for s in switches)),
         field_of_view="head" if seed % 5 == 4 else "region",

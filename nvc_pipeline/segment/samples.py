@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure
 from nvc_pipeline.errors import UsageError
-from nvc_pipeline.geometry import LabelVolume, Points, Volume
-from nvc_pipeline.geometry.resample import resample
+from nvc_pipeline.geometry import Affine, LabelVolume, Points, Volume
+from nvc_pipeline.geometry.resample import covering, resample
 from nvc_pipeline.segment.channels import IGNORE, LABEL_OF, LANDMARKS, LOCATED
 from nvc_pipeline.segment.locate import coarse_channels, coarse_grid
 from nvc_pipeline.segment.region import Float32Array, RegionSpec, channels
@@ -200,19 +200,48 @@ def bare_name(name: str) -> str:
     return name.removesuffix("_left").removesuffix("_right")
 
 
-def _label(labels: LabelVolume, affine: Any, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """Resample each structure's mask linearly and take the largest, so that edges stay smooth."""
+def structure_share(
+    labels: LabelVolume, structure: Structure, affine: Affine, shape: tuple[int, int, int]
+) -> Float32Array | None:
+    """Return how much of each voxel of a grid a structure fills, 0 to 1; None where it is not labelled.
+
+    More than a half means the structure's, and the voxels of which that holds have the labels' volume:
+    linear interpolation of a mask two voxels across, cut at a half, loses up to half of it, by where the
+    grids happen to lie to each other. So where it loses, the share is raised until it doesn't.
+
+    Parameters
+    ----------
+    labels:
+        On any grid; what lies on the target's is used.
+    affine, shape:
+        The target grid, IJK to LPS mm.
+    """
+    # A label table draws the attached segment over the pons that it lies in.
+    drawn = {structure, Structure.ATTACHED_SEGMENT} if structure is Structure.BRAINSTEM else {structure}
+    mask = np.isin(labels.array, [i for i, name in labels.names.items() if bare_name(name) in drawn])
+    if not mask.any():
+        return None
+    share = np.asarray(resample(labels.with_array(mask.astype(np.uint8)), affine, shape).array)
+    ijk = affine.inverse().apply(labels.affine.apply(np.argwhere(mask)))
+    inside = int(((ijk > -0.5) & (ijk < np.asarray(shape) - 0.5)).all(axis=1).sum())
+    wanted = round(inside * float(np.prod(labels.spacing_mm) / np.prod(affine.spacing_mm)))
+    if 0 < wanted < share.size:
+        level = float(np.partition(share, -wanted, axis=None)[-wanted])
+        # Below a quarter it would be thin things' outermost voxels, where the volume is a matter of chance.
+        share = np.minimum(share * (0.5 / np.clip(level, 0.25, 0.5)), 1.0)
+    return np.asarray(share, dtype=np.float32)
+
+
+def _label(labels: LabelVolume, affine: Affine, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Return each voxel's structure, that which fills most of it, so that edges stay smooth."""
+    labels = _near(labels, affine, shape)
     best: Float32Array = np.zeros(shape, dtype=np.float32)
     total: Float32Array = np.zeros(shape, dtype=np.float32)
     out = np.zeros(shape, dtype=np.uint8)
     for structure, index in LABEL_OF.items():
-        # A label table draws the attached segment over the pons that it lies in.
-        drawn = {structure, Structure.ATTACHED_SEGMENT} if structure is Structure.BRAINSTEM else {structure}
-        values = [i for i, name in labels.names.items() if bare_name(name) in drawn]
-        mask = np.isin(labels.array, values)
-        if not mask.any():
+        share = structure_share(labels, structure, affine, shape)
+        if share is None:
             continue
-        share = resample(labels.with_array(mask.astype(np.uint8)), affine, shape).array
         wins = share > best
         out[wins] = index
         best[wins] = share[wins]
@@ -223,6 +252,17 @@ def _label(labels: LabelVolume, affine: Any, shape: tuple[int, int, int]) -> npt
     outside = resample(everywhere, affine, shape, interpolation="nearest").array == 0
     out[outside] = IGNORE
     return out
+
+
+def _near(labels: LabelVolume, affine: Affine, shape: tuple[int, int, int]) -> LabelVolume:
+    """Return the part of ``labels`` that reaches over a grid; all of them where none does."""
+    grid = Volume(np.broadcast_to(np.uint8(0), shape), affine)
+    box, part, size = covering(grid, labels)
+    if min(size) < 2:
+        return labels
+    return LabelVolume(
+        labels.array[box], part, labels.frame_of_reference, labels.acquired_voxel_mm, labels.names
+    )
 
 
 def _distance(spec: RegionSpec, line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
