@@ -22,6 +22,7 @@ class SegmentConfig(Section):
     bundle: str
     threads: int = Field(ge=1)
     min_landmark_probability: Share
+    min_faint_probability: Share
     min_exit_probability: Share
     try_from_probability: Share
     min_coverage: Share

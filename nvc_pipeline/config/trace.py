@@ -44,6 +44,19 @@ class NerveTraceConfig(Section):
     centreline_sd_floor_mm: float = Field(gt=0)
 
 
+class FollowConfig(Section):
+    """Where the network lost the nerve between its ends: what of the image it is followed on."""
+
+    discount: float = Field(gt=0, lt=1)
+    margin_mm: float = Field(gt=0)
+    step_mm: float = Field(gt=0, le=0.5)
+    least_mm: float = Field(gt=0)
+    least_darkness: float = Field(gt=0, lt=1)
+    fluid: float = Field(gt=0, lt=1)
+    fluid_mm: float = Field(gt=0)
+    radius_mm: float = Field(gt=0)
+
+
 class EighthConfig(Section):
     """The vestibulocochlear nerve, the facial nerve's neighbour."""
 
@@ -173,6 +186,8 @@ class WitnessConfig(Section):
 
     root_sd_mm: float = Field(gt=0)
     off_pons_mm: float = Field(gt=0)
+    lost_mm: float = Field(gt=0)
+    lost_witnesses: int = Field(ge=1)
     attached_mm: float = Field(gt=0)
     attached_support: float = Field(ge=0, le=1)
     nerve_darkness: float = Field(ge=0, le=1)
@@ -203,6 +218,7 @@ class TraceConfig(Section):
 
     fluid: FluidConfig
     nerve: NerveTraceConfig
+    follow: FollowConfig
     eighth: EighthConfig
     detachment: DetachmentConfig
     porus: PorusConfig

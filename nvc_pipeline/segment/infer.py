@@ -167,6 +167,8 @@ def _side(
     seen = _landmarks(heatmaps(logits), affine, places, metadata.calibration, config).get(
         Landmark.ROOT_DETACHMENT_POINT
     )
+    if seen is not None and seen.probability < config.min_landmark_probability:
+        seen = None  # Too faint to be a ground for anything but a mark with a wide SD.
     if seen is None and sure < config.min_landmark_probability:
         # A faint place that the fine network doesn't confirm either.
         return _not_found(side, _unseen(sure), "segment.not_found")
@@ -231,9 +233,9 @@ def _landmarks(
 
 
 def _least(landmark: Landmark, config: SegmentConfig) -> float:
-    """Return the probability from which on a landmark counts as found."""
+    """Return the probability from which on a landmark is given."""
     exit_point = landmark is Landmark.ROOT_EXIT_POINT
-    return config.min_exit_probability if exit_point else config.min_landmark_probability
+    return config.min_exit_probability if exit_point else config.min_faint_probability
 
 
 def _findings(

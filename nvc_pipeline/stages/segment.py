@@ -69,7 +69,7 @@ def _bundle_hash(context: StageContext) -> str:
 
 STAGE = Stage(
     name="segment",
-    version="3",
+    version="4",
     sections=("segment",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN),
     run=run,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,12 +20,13 @@ from nvc_pipeline.trace.detachment import detach
 from nvc_pipeline.trace.eighth import trace_eighth
 from nvc_pipeline.trace.evidence import Evidence, gather
 from nvc_pipeline.trace.fluid import Darkness, darkness, gated
+from nvc_pipeline.trace.follow import follow
 from nvc_pipeline.trace.naming import name_vessels
 from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_line, why_not
 from nvc_pipeline.trace.pons import pons_surface
 from nvc_pipeline.trace.porus import porus_by_bone
 from nvc_pipeline.trace.vessels import trace_vessels
-from nvc_pipeline.trace.witness import hear
+from nvc_pipeline.trace.witness import hear, not_traced
 
 _FROM_BONE = "The porus is taken from where the nerve leaves the open fluid for bone."
 _ASSUMED = "The porus was not found; the nerve's free part ends at the usual cisternal length."
@@ -94,6 +95,11 @@ def _trace_nerve(
     mask = nerve_mask(field, config.nerve)
     if not mask.any():
         return _no_nerve(segmentation, "the facial nerve's probability is nowhere high enough", ())
+    followed = follow(segmentation, evidence, mask, dark, config.nerve, config.follow)
+    if followed.findings:
+        field = followed.field
+        evidence = replace(evidence, probability={**evidence.probability, Structure.FACIAL_NERVE: field})
+        mask = nerve_mask(field, config.nerve)
     ends = find_ends(segmentation, evidence, mask, config.nerve)
     image = None if dark is None else gated(dark, field, config.fluid)
     line = trace_line(evidence, ends, config.nerve, config.detachment.search_mm, image)
@@ -108,7 +114,7 @@ def _trace_nerve(
         config.detachment,
     )
     lateral_s, porus, porus_findings = _lateral_end(line, leaving.s_mm, dark, side, config)
-    findings = (*ends.findings, *leaving.findings, *porus_findings)
+    findings = (*followed.findings, *ends.findings, *leaving.findings, *porus_findings)
     reason = why_not(line, leaving.s_mm, lateral_s, config.nerve)
     anchors = _anchors(tube.xyz, leaving.s_mm, ends.exit_point)
     pons = pons_surface(evidence, anchors, config.pons)
@@ -156,13 +162,7 @@ def _finding(code: str, severity: Severity, message: str, side: Side) -> Finding
 def _no_nerve(
     segmentation: SideSegmentation, reason: str, findings: tuple[Finding, ...], pons: Surface | None = None
 ) -> _NerveResult:
-    finding = Finding(
-        code="trace.no_nerve",
-        severity=Severity.WARNING,
-        message=f"The facial nerve was not traced: {reason}.",
-        side=segmentation.side,
-    )
-    return _NerveResult(None, pons, reason, (*findings, finding))
+    return _NerveResult(None, pons, reason, (*findings, not_traced(reason, segmentation.side)))
 
 
 def _no_pons(pons: Surface | None, segmentation: SideSegmentation) -> tuple[Finding, ...]:

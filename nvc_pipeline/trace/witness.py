@@ -44,7 +44,7 @@ def hear(
     landmarks: Mapping[Landmark, LandmarkEstimate],
     config: WitnessConfig,
 ) -> TracedSide:
-    """Return the side with what speaks against it, its root's SD widened where that is the root.
+    """Return the side with what speaks against it; where that is its root, less sure or without a nerve.
 
     Parameters
     ----------
@@ -73,9 +73,14 @@ def hear(
         _overlooked(around, evidence, inflow, nerve.side, config),
         _faint(landmarks, nerve.side, config),
     )
-    if any(f is not None for f in against_root):
-        nerve = doubted(nerve, config.root_sd_mm)
     findings = tuple(f for f in (*against_root, *others) if f is not None)
+    against = sum(f is not None for f in against_root)
+    reason = _lost(root, traced.pons, against, landmarks, config)
+    if reason:
+        told = (*traced.findings, *findings, not_traced(reason, nerve.side))
+        return replace(traced, nerve=None, reason=reason, findings=told)
+    if against:
+        nerve = doubted(nerve, config.root_sd_mm)
     return replace(traced, nerve=nerve, findings=traced.findings + findings)
 
 
@@ -85,12 +90,43 @@ def doubted(nerve: FacialNerve, sd_mm: float) -> FacialNerve:
     return replace(nerve, detachment=wide)
 
 
+def not_traced(reason: str, side: Side) -> Finding:
+    """Return what is told of a side whose nerve is not given."""
+    return _warning("trace.no_nerve", f"The facial nerve was not traced: {reason}.", side)
+
+
+def _lost(
+    root: FloatArray,
+    pons: Surface | None,
+    against: int,
+    landmarks: Mapping[Landmark, LandmarkEstimate],
+    config: WitnessConfig,
+) -> str:
+    """Return why the root is none, "" where it may be one.
+
+    A distinct landmark is believed until a reader says otherwise. Without one, a root far off the pons or
+    against which nearly all there is speaks is another structure, and its millimetres would be nonsense.
+    """
+    landmark = landmarks.get(Landmark.ROOT_DETACHMENT_POINT)
+    if landmark is not None and landmark.probability >= config.landmark_probability:
+        return ""
+    away = 0.0 if pons is None else _from_pons_mm(root, pons)
+    if away > config.lost_mm:
+        return f"its root was not seen distinctly, and what was segmented begins {away:.0f} mm off the pons"
+    if against >= config.lost_witnesses:
+        return f"its root was not seen distinctly, and {against} of 5 things speak against where it was put"
+    return ""
+
+
+def _from_pons_mm(root: FloatArray, pons: Surface) -> float:
+    height = float(project(root[None], pons)[1][0])
+    return max(abs(height), float(cKDTree(pons.vertices).query(root)[0]))
+
+
 def _off_pons(root: FloatArray, pons: Surface | None, side: Side, config: WitnessConfig) -> Finding | None:
     if pons is None:
         return None  # A finding of its own says so.
-    height = float(project(root[None], pons)[1][0])
-    foot = float(cKDTree(pons.vertices).query(root)[0])
-    away = max(abs(height), foot)
+    away = _from_pons_mm(root, pons)
     if away <= config.off_pons_mm:
         return None
     text = f"The nerve's root lies {away:.1f} mm off the surface of the pons, where none can be. {_LOOK}"

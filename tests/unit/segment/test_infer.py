@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nvc_pipeline.config import load_config
-from nvc_pipeline.domain.anatomy import ARTERIES, Side, Structure
+from nvc_pipeline.domain.anatomy import ARTERIES, Landmark, Side, Structure
 from nvc_pipeline.errors import InputRefused
 from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.geometry.resample import mirror_lr
@@ -30,7 +30,13 @@ def bundle(tiny_bundle):
 
 def _config(**changes):
     return load_config().segment.model_copy(
-        update={"threads": 1, "window_overlap": 0.25, "min_landmark_probability": 0.0, **changes}
+        update={
+            "threads": 1,
+            "window_overlap": 0.25,
+            "min_landmark_probability": 0.0,
+            "min_faint_probability": 0.0,
+            **changes,
+        }
     )
 
 
@@ -92,6 +98,17 @@ class TestSegment:
             assert result.reason
             assert not result.probabilities
             assert not result.landmarks
+
+    def test_faint_landmarks_are_kept_with_a_wide_sd_on_a_side_that_was_found(self, case, bundle):
+        kept = segment(case.cisternogram, case.tof, bundle, _config(min_faint_probability=0.0))
+        dropped = segment(case.cisternogram, case.tof, bundle, _config(min_faint_probability=1.0))
+        for side in Side:
+            assert Landmark.ROOT_DETACHMENT_POINT in kept[side].landmarks
+            mark = kept[side].landmarks[Landmark.ROOT_DETACHMENT_POINT]
+            assert mark.sd_mm >= bundle.metadata.calibration.fine[1].sd_mm / max(2.0 * mark.probability, 1.0)
+            assert dropped[side].found
+            assert Landmark.ROOT_DETACHMENT_POINT not in dropped[side].landmarks
+            assert "segment.landmark_not_found" in {f.code for f in dropped[side].findings}
 
     def test_too_little_coverage_is_said(self, case, bundle):
         whole = case.cisternogram

@@ -161,7 +161,9 @@ class TestNoNerve:
             array[(xs[:, 0] > low) & (xs[:, 0] < high)] = 0.0
             return array
 
-        traced = trace_side(with_field(probabilities, Structure.FACIAL_NERVE, cut), *volumes, config)
+        bare = replace(scene, nerve=scene.nerve[:15])
+        scraps = with_field(probabilities, Structure.FACIAL_NERVE, cut)
+        traced = trace_side(scraps, images(bare)[0], volumes[1], config)
         assert traced.nerve is None
         assert traced.reason
 

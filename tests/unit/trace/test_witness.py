@@ -145,3 +145,30 @@ class TestMirror:
         np.testing.assert_allclose(mirrored.normals, pons.normals[apart.argmin(axis=1)], atol=1e-9)
         assert 50 < len(mirrored.vertices) <= len(pons.vertices)
         assert face(sides, None, config.mirror) == sides
+
+
+def test_a_root_that_no_landmark_shows_and_that_lies_far_off_the_pons_is_not_given(
+    scene, probabilities, volumes, config
+):
+    volume = probabilities.probabilities[Structure.FACIAL_NERVE]
+    xyz = volume.affine.apply(np.argwhere(np.ones(volume.shape, bool)))
+    lateral = (xyz[:, 0] > scene.nerve[round(0.65 * len(scene.nerve)), 0]).reshape(volume.shape)
+    fields = dict(probabilities.probabilities)
+    fields[Structure.FACIAL_NERVE] = volume.with_array(volume.array * lateral)
+    landmarks = {k: v for k, v in probabilities.landmarks.items() if k is not Landmark.ROOT_DETACHMENT_POINT}
+    traced = trace_side(replace(probabilities, probabilities=fields, landmarks=landmarks), *volumes, config)
+    assert traced.nerve is None
+    assert "off the pons" in traced.reason
+    assert traced.vessels
+
+
+def test_a_faint_root_against_which_nearly_all_speaks_is_not_given(probabilities, volumes, config):
+    wrong = moved(probabilities, np.array([0.0, -4.0, 8.0]), NERVES)
+    strict = config.model_copy(update={"witness": config.witness.model_copy(update={"lost_witnesses": 1})})
+    sure = trace_side(wrong, *volumes, strict)
+    assert sure.nerve is not None
+    faint = {k: replace(v, probability=0.3) for k, v in wrong.landmarks.items()}
+    lost = trace_side(replace(wrong, landmarks=faint), *volumes, strict)
+    assert lost.nerve is None
+    assert "speak against" in lost.reason or "off the pons" in lost.reason
+    assert "trace.no_nerve" in warnings(lost)
