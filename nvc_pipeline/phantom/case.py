@@ -48,7 +48,8 @@ class CaseOptions:
     Parameters
     ----------
     label_spacing_mm:
-        Voxel side of the label grid, which runs along the patient axes.
+        Voxel side of the label grid, which runs along the patient axes. A nerve is two voxels of 0.5 mm
+        across; where labels are put on another grid, as in training, they have to be finer.
     quality:
         ``good`` (3 T, 0.4 to 0.5 mm, little noise), ``typical`` (0.5 to 0.65 mm) or ``hard``
         (1.5 T, up to 1 mm, strong artefacts, short coverage).

@@ -168,11 +168,13 @@ def timing(dice: Dice, field_tesla: float, *, tof: bool) -> dict[str, Any]:
             "flip_deg": u(15, 25),
         }
     if dice.chance(0.6):
+        repetition = u(5, 10)
         return {
             "sequence": "bssfp",
             "field_tesla": field_tesla,
-            "tr_ms": u(5, 10),
-            "te_ms": u(2.2, 4.8),
+            "tr_ms": repetition,
+            # A balanced sequence refocuses half way between two pulses.
+            "te_ms": repetition * u(0.42, 0.52),
             "flip_deg": u(35, 65),
         }
     return {
