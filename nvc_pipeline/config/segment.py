@@ -99,12 +99,13 @@ class FinePlanConfig(PlanConfig):
 
 
 class PhantomSource(Section):
-    """Phantoms of one family: seeds first_seed, first_seed + 1, ..."""
+    """Phantoms of one family: from ``first_seed`` on; ``courses`` is a folder of real vessels."""
 
     kind: Literal["phantom"]
     family: str
     first_seed: int = Field(ge=0)
     cases: int = Field(ge=1)
+    courses: Path | None = None
 
 
 class FolderSource(Section):

@@ -15,6 +15,7 @@ import numpy as np
 from nvc_pipeline.domain.anatomy import UNPAIRED, Side, Structure
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import LabelVolume, Volume
+from nvc_pipeline.phantom.courses import Courses
 
 Quality = Literal["good", "typical", "hard"]
 
@@ -69,6 +70,8 @@ class CaseOptions:
     offenders:
         Fixes for each side the list of (vessel class, zone, gap in mm before deformation,
         negative indents); None draws them.
+    courses:
+        How real arteries wander, for the vessels of *grown*; None lets them wander by a random walk.
     """
 
     label_spacing_mm: float = 0.5
@@ -80,6 +83,7 @@ class CaseOptions:
     field_of_view: Literal["region", "head"] = "region"
     patient_shift_mm: float = 2.0
     offenders: Mapping[Side, tuple[tuple[str, str, float], ...]] | None = None
+    courses: Courses | None = None
 
 
 @dataclass(frozen=True)

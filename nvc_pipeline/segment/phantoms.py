@@ -32,9 +32,9 @@ def training_options(seed: int) -> CaseOptions:
     )
 
 
-def phantom_case(family: str, seed: int, options: CaseOptions | None = None) -> LabelledCase:
+def phantom_case(family: str, seed: int, options: CaseOptions) -> LabelledCase:
     """Make a phantom and return it as a labelled case."""
-    return labelled(make_training_case(family, seed, options or training_options(seed)))
+    return labelled(make_training_case(family, seed, options))
 
 
 def labelled(case: PhantomCase) -> LabelledCase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from nvc_pipeline.config.segment import (
 )
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.errors import InputRefused, UsageError
+from nvc_pipeline.phantom.courses import read_courses
 from nvc_pipeline.segment.bundle import Bundle, load_bundle
 from nvc_pipeline.segment.bundle_metadata import BundleMetadata, Calibration, NetworkMetadata, RegionMetadata
 from nvc_pipeline.segment.calibrate import calibrate
@@ -30,7 +31,7 @@ from nvc_pipeline.segment.fit import Batch, Log, Task, fit
 from nvc_pipeline.segment.losses import fine_loss, place_loss
 from nvc_pipeline.segment.network import NetworkSpec, build
 from nvc_pipeline.segment.patches import Deck, coarse_batch
-from nvc_pipeline.segment.phantoms import phantom_case
+from nvc_pipeline.segment.phantoms import phantom_case, training_options
 from nvc_pipeline.segment.region import RegionSpec
 from nvc_pipeline.segment.samples import (
     CoarseSample,
@@ -132,7 +133,7 @@ def prepare(
     """Make a source's samples, those that are not there yet; return their folder."""
     if isinstance(source, CacheSource):
         return source.path
-    key = sha256_bytes((source.model_dump_json() + region.model_dump_json()).encode())[:12]
+    key = sha256_bytes((source.model_dump_json(exclude_none=True) + region.model_dump_json()).encode())[:12]
     folder = cache / f"{source.kind}-{key}"
     spec = region_spec(region).grown(region.margin_mm)
     for name, make in _cases(source):
@@ -276,8 +277,10 @@ def region_spec(region: RegionConfig) -> RegionSpec:
 
 def _cases(source: PhantomSource | FolderSource) -> Iterator[tuple[str, Callable[[], LabelledCase]]]:
     if isinstance(source, PhantomSource):
+        courses = None if source.courses is None else read_courses(source.courses)
         for seed in range(source.first_seed, source.first_seed + source.cases):
-            yield f"{source.family}-{seed}", partial(phantom_case, source.family, seed)
+            options = replace(training_options(seed), courses=courses)
+            yield f"{source.family}-{seed}", partial(phantom_case, source.family, seed, options)
         return
     for folder in site_cases(source.path):
         yield case_name(folder), partial(read_case, folder)

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import save
 from torch import Tensor
 
-from nvc_pipeline.config.segment import FolderSource, TrainConfig
+from nvc_pipeline.config.segment import TrainConfig
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.segment.bundle import MANIFEST, METADATA, SCHEMA, WEIGHTS
 from nvc_pipeline.segment.bundle_metadata import BundleMetadata
@@ -157,7 +157,8 @@ def _training(config: TrainConfig) -> dict[str, Any]:
     tree: dict[str, Any] = config.model_dump(mode="json")
     # A site's folder names stay at the site.
     tree["sources"] = [
-        {"kind": s.kind} if isinstance(s, FolderSource) or s.kind == "cache" else s.model_dump(mode="json")
+        s.model_dump(mode="json", exclude_none=True, exclude={"path", "courses"})
+        | ({"courses": "real"} if getattr(s, "courses", None) else {})
         for s in config.sources
     ]
     tree["start_from"] = Path(config.start_from).name if config.start_from else ""

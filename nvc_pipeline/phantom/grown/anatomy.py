@@ -9,6 +9,7 @@ import numpy as np
 
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.phantom.courses import Courses
 from nvc_pipeline.phantom.grown.curves import STEP_MM, Tube, closest_on_polyline, even
 from nvc_pipeline.phantom.grown.fossa import Build, clivus_clearance, make_dura, make_stem
 from nvc_pipeline.phantom.grown.growth import build_cistern
@@ -70,8 +71,13 @@ class Head:
         return [t for n, t in self.vessels.items() if n == "BA" or f"-{side}" in n]
 
 
-def grow_head(rng: np.random.Generator, build: Build, scenarios: Mapping[Side, Scenario]) -> Head:
-    """Grow one head with the meetings that the scenarios ask for."""
+def grow_head(
+    rng: np.random.Generator,
+    build: Build,
+    scenarios: Mapping[Side, Scenario],
+    courses: Courses | None = None,
+) -> Head:
+    """Grow one head with the meetings that the scenarios ask for, its vessels wandering as ``courses`` do."""
     stem = make_stem(rng, build)
     plans = {side: plan_nerve(rng, stem, side, build.height) for side in Side}
     dura = make_dura(rng, build, {side: plan.canal.porus for side, plan in plans.items()})
@@ -80,7 +86,7 @@ def grow_head(rng: np.random.Generator, build: Build, scenarios: Mapping[Side, S
     curves = [t.points for t in others]
     curves += [t.points for p in plans.values() for t in (p.seven, p.eight)]
     cistern = build_cistern(rng, stem, dura, curves)
-    tree = Gardener(rng, stem, cistern, plans, scenarios, build.height).run()
+    tree = Gardener(rng, stem, cistern, plans, scenarios, build.height, courses).run()
     return _settle(rng, build, stem, dura, plans, others, tree)
 
 

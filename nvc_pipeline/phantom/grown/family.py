@@ -69,7 +69,7 @@ def draw_head(seed: int, options: CaseOptions) -> Head:
             scenarios[side] = fixed_scenario(rng, options.offenders.get(side, ()))
         else:
             scenarios[side] = draw_scenario(rng)
-    return grow_head(rng, build, scenarios)
+    return grow_head(rng, build, scenarios, options.courses)
 
 
 def rotation(degrees: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from skimage.graph import MCP_Geometric
 
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.phantom.courses import Courses
 from nvc_pipeline.phantom.grown.curves import STEP_MM, even, smooth, spline_through
 from nvc_pipeline.phantom.grown.stack import StackedSurface
 
@@ -78,7 +79,12 @@ class Leg:
 
 
 def grow(
-    rng: np.random.Generator, cistern: Cistern, legs: Sequence[Leg], *, tortuosity_mm: float
+    rng: np.random.Generator,
+    cistern: Cistern,
+    legs: Sequence[Leg],
+    *,
+    tortuosity_mm: float,
+    courses: Courses | None = None,
 ) -> FloatArray:
     """Grow a vessel through its legs.
 
@@ -88,6 +94,8 @@ def grow(
         In the order of the blood's way; between two legs the cheapest path is taken.
     tortuosity_mm:
         Amplitude of the wandering that is added between the legs.
+    courses:
+        Real arteries that wander in place of a random walk of that amplitude.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def grow(
         if last is not None:
             free = even(cistern.path(last.points[-1], leg.points[0]), 0.5)
             free = smooth(free, 2.2, 0.5)
-            free = free + _wander(rng, len(free), tortuosity_mm)
+            free = free + _wander(rng, len(free), tortuosity_mm, courses)
             # Every third of a dozen points is knot enough for the spline, and keeps it supple.
             inner = free[4:-4:5] if len(free) > 14 else free[len(free) // 2 : len(free) // 2 + 1]
             gap = np.linalg.norm(last.points[-1] - leg.points[0])
@@ -109,9 +117,12 @@ def grow(
     return spline_through(np.concatenate(pieces), STEP_MM)
 
 
-def _wander(rng: np.random.Generator, count: int, amplitude: float) -> FloatArray:
-    noise = gaussian_filter(rng.standard_normal((count, 3)), (5.0, 0.0), mode="nearest")
-    noise *= amplitude / max(float(noise.std()), 1e-9)
+def _wander(rng: np.random.Generator, count: int, amplitude: float, courses: Courses | None) -> FloatArray:
+    if courses is not None:
+        noise = courses.wander(rng, count)
+    else:
+        noise = gaussian_filter(rng.standard_normal((count, 3)), (5.0, 0.0), mode="nearest")
+        noise *= amplitude / max(float(noise.std()), 1e-9)
     return np.asarray(noise * np.sin(np.linspace(0, np.pi, count))[:, None])
 
 

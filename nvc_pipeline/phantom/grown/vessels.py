@@ -9,6 +9,7 @@ import numpy as np
 
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.phantom.courses import Courses
 from nvc_pipeline.phantom.grown.curves import Tube
 from nvc_pipeline.phantom.grown.growth import Cistern, Leg, grow
 from nvc_pipeline.phantom.grown.meeting import place
@@ -46,6 +47,7 @@ class Gardener:
         plans: Mapping[Side, NervePlan],
         scenarios: Mapping[Side, Scenario],
         height: float,
+        courses: Courses | None = None,
     ) -> None:
         self.rng = rng
         self.stem = stem
@@ -53,6 +55,7 @@ class Gardener:
         self.plans = plans
         self.scenarios = scenarios
         self.height = height
+        self.courses = courses
         self.tubes: dict[str, Tube] = {}
         self.meetings: dict[Side, list[Meeting]] = {Side.LEFT: [], Side.RIGHT: []}
         self.fixed: dict[str, FloatArray] = {}
@@ -77,6 +80,9 @@ class Gardener:
             self._posterior_inferior(side, vertebral, posterior[side])
             self._superior(side, basilar)
         return VesselTree(self.tubes, {s: tuple(m) for s, m in self.meetings.items()}, self.fixed)
+
+    def _grow(self, legs: list[Leg], tortuosity_mm: float) -> FloatArray:
+        return grow(self.rng, self.cistern, legs, tortuosity_mm=tortuosity_mm, courses=self.courses)
 
     def _before_stem(self, z: float, x: float, out: float) -> FloatArray:
         """Return a point ``out`` mm in front of the brainstem."""
@@ -110,7 +116,7 @@ class Gardener:
                 Leg(self._before_stem(z, sway * np.sin(np.pi * part) + rng.normal(0, 0.5), 2.4)[None])
             )
         legs.append(Leg(self._before_stem(top, rng.normal(0.0, 1.0), 3.0)[None]))
-        points = grow(rng, self.cistern, legs, tortuosity_mm=0.2)
+        points = self._grow(legs, 0.2)
         start = float(np.clip(rng.normal(1.75, 0.3), 1.1, 2.9))
         speed = float(rng.uniform(200, 480))
         return self._add(
@@ -145,7 +151,7 @@ class Gardener:
             if loop is not None:
                 legs.append(loop)
             legs.append(Leg(self._flocculus(side)[None]))
-            points = grow(rng, self.cistern, legs, tortuosity_mm=0.35)
+            points = self._grow(legs, 0.35)
             self._keep(name, points, meeting)
             self._add(
                 name,
@@ -251,7 +257,7 @@ class Gardener:
         if not special and rng.random() < 0.35:
             legs.append(Leg(self._beside_medulla(side, -9.0, radius + rng.uniform(0.5, 3.0))[None]))
         legs.append(Leg(junction[None]))
-        points = grow(rng, self.cistern, legs, tortuosity_mm=0.3)
+        points = self._grow(legs, 0.3)
         if special:
             self._keep(name, points, special[0])
         return self._add(
@@ -293,7 +299,7 @@ class Gardener:
             legs.append(
                 Leg(mirror(side, np.array([rng.normal(6, 2), rng.normal(22, 3), rng.normal(-12, 6)]))[None])
             )
-            points = grow(rng, self.cistern, legs, tortuosity_mm=0.5)
+            points = self._grow(legs, 0.5)
             if meeting is not None:
                 self._keep(name, points, meeting)
             self._add(
@@ -313,7 +319,7 @@ class Gardener:
             point = surface_point(self.stem, side, np.array(z * self.height), np.array(deg))[0]
             out = self.stem.normals(point[None])[0] * rng.uniform(1.6, 3.0)
             legs.append(Leg((point + out)[None]))
-        points = grow(rng, self.cistern, legs, tortuosity_mm=0.3)
+        points = self._grow(legs, 0.3)
         radius = float(np.clip(rng.normal(0.85, 0.14), 0.5, 1.2))
         self._add(
             f"SCA-{side}",
@@ -353,7 +359,7 @@ class Gardener:
             self._vein(name, [Leg(a[None]), Leg(b[None])], float(rng.uniform(0.3, 0.5)), None)
 
     def _vein(self, name: str, legs: list[Leg], radius: float, meeting: Leg | None) -> None:
-        points = grow(self.rng, self.cistern, legs, tortuosity_mm=0.25)
+        points = self._grow(legs, 0.25)
         if meeting is not None:
             self._keep(name, points, meeting)
         speed = float(self.rng.uniform(10, 60))
