@@ -25,13 +25,15 @@ def once(threads: int, seed: int) -> dict[str, float]:
     from nvc_pipeline.phantom.case import CaseOptions, make_case
     from nvc_pipeline.segment.bundle import load_bundle
     from nvc_pipeline.segment.infer import segment
+    from nvc_pipeline.segment.nerve_image import with_image
     from nvc_pipeline.segment.phantoms import aligned_tof
 
     case = make_case("sculpted", seed, CaseOptions(tof_probability=1.0, field_of_view="head"))
     angiogram = aligned_tof(case)
     config = load_config().segment.model_copy(update={"threads": threads})
     begun, cpu = time.perf_counter(), time.process_time()
-    segment(case.cisternogram, angiogram, load_bundle(config.bundle), config)
+    sides = segment(case.cisternogram, angiogram, load_bundle(config.bundle), config)
+    with_image(sides, case.cisternogram, config.nerve_image)
     return {
         "threads": threads,
         "wall_s": time.perf_counter() - begun,

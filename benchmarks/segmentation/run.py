@@ -26,6 +26,7 @@ from nvc_pipeline.geometry import Affine, Volume
 from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, make_case
 from nvc_pipeline.segment.bundle import Bundle, load_bundle
 from nvc_pipeline.segment.infer import place_sides, segment
+from nvc_pipeline.segment.nerve_image import with_image
 from nvc_pipeline.segment.phantoms import LABEL_SPACING_MM, aligned_tof
 
 
@@ -60,6 +61,7 @@ def measure(bundle: Bundle, family: str, seed: int, quality: str, conditions: li
         places = place_sides(case.cisternogram, angiogram, bundle, config)
         begun = time.process_time()
         result = segment(case.cisternogram, angiogram, bundle, config)
+        result = with_image(result, case.cisternogram, config.nerve_image)
         seconds = time.process_time() - begun
         for side in Side:
             row = side_scores(result[side], case.labels, case.truth, side)

@@ -9,11 +9,21 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from nvc_pipeline.config.base import Section
+from nvc_pipeline.config.trace import FluidConfig
 from nvc_pipeline.errors import UsageError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Triple = tuple[float, float, float]
+
+
+class NerveImageConfig(Section):
+    """How the nerves' probabilities are joined with what the image shows."""
+
+    weight: Share
+    core_probability: Share
+    least_darkness: float = Field(gt=0, le=1)
+    fluid: FluidConfig
 
 
 class SegmentConfig(Section):
@@ -29,6 +39,7 @@ class SegmentConfig(Section):
     replace_beyond_mm: Positive
     locator_sd_mm: Positive
     window_overlap: float = Field(ge=0, le=0.9)
+    nerve_image: NerveImageConfig
 
 
 class RegionConfig(Section):

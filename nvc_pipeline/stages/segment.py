@@ -21,6 +21,7 @@ def run(context: StageContext) -> None:
     from nvc_pipeline.segment.bundle import load_bundle
     from nvc_pipeline.segment.infer import segment
     from nvc_pipeline.segment.labelmap import label_map
+    from nvc_pipeline.segment.nerve_image import with_image
 
     ingest = read_json(context.out / files.INGEST)
     cisternogram = files.read_volume(context.out, ingest, "cisternogram")
@@ -32,6 +33,7 @@ def run(context: StageContext) -> None:
         record["model"] = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256}
         moved = files.read_aligned_tof(context.out) if cisternogram is not None else tof
         sides = segment(cisternogram, moved, bundle, context.config.segment)
+        sides = with_image(sides, cisternogram, context.config.segment.nerve_image)
         _write_sides(context.work, ingest["case_id"], sides, record)
         labels = label_map(sides, reference)
         _write_labels(context.work, ingest["case_id"], labels, cisternogram, record)
