@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from skimage.morphology import skeletonize
 
 from nvc_pipeline.config.segment import NerveImageConfig
 from nvc_pipeline.domain.anatomy import Side, Structure
@@ -80,5 +81,8 @@ def _share(
     shown = np.clip(shown / max(level, config.least_darkness), 0.0, 1.0)
     claim = own / np.maximum(claimed, 1e-3)
     joined = (1.0 - config.weight) * own + config.weight * shown * gate * claim
+    # The width is in question, not the course: along its axis the network's nerve stays in one piece.
+    axis = skeletonize(own > 0.5)
+    joined[axis] = np.maximum(joined[axis], own[axis])
     # Never more than the other structures leave.
     return np.asarray(np.minimum(joined, 1.0 - np.clip(claimed - own, 0.0, 1.0)), dtype=np.float32)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import label, maximum_filter
 
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Structure
@@ -71,6 +71,19 @@ def test_only_the_nerves_change_and_the_sum_stays_within_one(scene, cisternogram
     exclusive = [v.array for s, v in joined.probabilities.items() if s is not Structure.ATTACHED_SEGMENT]
     before = [v.array for s, v in found.probabilities.items() if s is not Structure.ATTACHED_SEGMENT]
     assert np.sum(exclusive, axis=0).max() <= max(1.0, np.sum(before, axis=0).max()) + 1e-5
+
+
+def test_a_stretch_that_the_image_hardly_shows_stays_connected(scene, config):
+    found = segmentation(scene, noise=0.0)
+    whole = images(scene)[0]
+    points = whole.affine.apply(np.indices(whole.shape).reshape(3, -1).T.astype(float))
+    middle = scene.nerve[len(scene.nerve) // 2]
+    gap = (np.linalg.norm(points - middle, axis=1) < 1.5).reshape(whole.shape)
+    fluid = np.percentile(whole.array, 90)
+    broken = whole.with_array(np.where(gap, fluid, whole.array).astype(np.float32))
+    joined = with_image({scene.side: found}, broken, config)[scene.side]
+    counts = [label(s.probabilities[NERVE].array > 0.5, np.ones((3, 3, 3)))[1] for s in (found, joined)]
+    assert counts == [1, 1]
 
 
 def test_a_bright_nerve_is_not_lost(scene, config):
