@@ -58,7 +58,7 @@ def _still_joined(canal: Centreline | None, porus: FloatArray) -> Centreline | N
 
 def _stands(finding: Finding) -> bool:
     """Tell whether a finding outlasts a nerve that a reader placed: what was said of its root does not."""
-    settled = ("trace.root_", "trace.roots_", "trace.no_nerve")
+    settled = ("trace.root_", "trace.roots_", "trace.no_nerve", "trace.nerve_followed_on_image")
     return finding.code.startswith("trace.root_exit_point") or not finding.code.startswith(settled)
 
 

@@ -100,18 +100,13 @@ def _ends(
 
 def _shown(evidence: Evidence, field: Field, dark: Darkness, ends: FloatArray, config: FollowConfig) -> Field:
     """Return the larger of the nerve's probability and, at a discount, of unclaimed darkness."""
-    ijk = evidence.affine.inverse().apply(ends)
-    margin = (config.margin_mm + 1.0) / evidence.affine.spacing_mm
-    low = np.clip(np.floor(ijk.min(axis=0) - margin).astype(int), 0, evidence.shape)
-    high = np.clip(np.ceil(ijk.max(axis=0) + margin).astype(int) + 1, low, evidence.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    index = np.stack(np.meshgrid(*(np.arange(b.start, b.stop) for b in box), indexing="ij"), axis=-1)
-    claimed = np.zeros(index.shape[:-1])
+    box, xyz = _around(field, ends, config.margin_mm + 1.0)
+    claimed = np.zeros(xyz.shape[:-1])
     for structure in _CLAIMANTS:
         other = evidence.get(structure)
         if other is not None:
             claimed += other.array[box]
-    free = dark.sample(evidence.affine.apply(index.reshape(-1, 3)).reshape(index.shape))
+    free = dark.sample(xyz)
     free *= np.clip(1.0 - claimed, 0.0, 1.0)
     array = np.array(field.array)
     array[box] = np.maximum(array[box], config.discount * free)
@@ -120,16 +115,23 @@ def _shown(evidence: Evidence, field: Field, dark: Darkness, ends: FloatArray, c
 
 def _raised(field: Field, shown: Field, lost: FloatArray, config: FollowConfig) -> Field:
     """Return the field with what was followed in it: a strand of the nerve's usual calibre."""
-    index = np.argwhere(np.ones(field.array.shape, dtype=bool))
-    low = np.floor(field.inverse.apply(lost).min(axis=0) - 4).astype(int)
-    high = np.ceil(field.inverse.apply(lost).max(axis=0) + 5).astype(int)
-    index = index[((index >= low) & (index < high)).all(axis=1)]
-    away, _ = cKDTree(lost).query(field.affine.apply(index.astype(np.float64)))
+    box, xyz = _around(field, lost, config.radius_mm + field.spacing_mm)
+    away = cKDTree(lost).query(xyz)[0]
     share = np.clip(0.5 + (config.radius_mm - away) / field.spacing_mm, 0.0, 1.0)
-    place = tuple(index.T)
     array = np.array(field.array)
-    array[place] = np.maximum(array[place], share * np.minimum(shown.array[place] / config.discount, 1.0))
+    array[box] = np.maximum(array[box], share * np.minimum(shown.array[box] / config.discount, 1.0))
     return field.with_array(array)
+
+
+def _around(field: Field, points: FloatArray, margin_mm: float) -> tuple[tuple[slice, ...], FloatArray]:
+    """Return the box of the grid about points, and where its voxels lie: slices, (I, J, K, 3) LPS mm."""
+    ijk = field.inverse.apply(points)
+    margin = margin_mm / field.affine.spacing_mm
+    low = np.clip(np.floor(ijk.min(axis=0) - margin).astype(int), 0, field.array.shape)
+    high = np.clip(np.ceil(ijk.max(axis=0) + margin).astype(int) + 1, low, field.array.shape)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    index = np.stack(np.meshgrid(*(np.arange(b.start, b.stop) for b in box), indexing="ij"), axis=-1)
+    return box, field.affine.apply(index.reshape(-1, 3).astype(np.float64)).reshape(index.shape)
 
 
 def _runs(chosen: npt.NDArray[np.bool_], s: FloatArray, least_mm: float) -> list[tuple[int, int]]:

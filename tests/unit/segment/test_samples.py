@@ -78,3 +78,11 @@ def test_a_turned_label_grid_is_read_where_it_lies():
     drawn = _label(turned, affine, (40, 40, 40)) == 2
     where = affine.apply(np.argwhere(drawn)).mean(axis=0)
     assert_allclose(where, turn[:3, :3] @ np.full(3, 10.0), atol=0.2)
+
+
+def test_the_reflected_grid_of_the_right_side_gives_the_reflected_label():
+    labels = nerve(0.25, 1.1)
+    affine, shape = grid((0.1, 0.2, 0.0))
+    flip = np.diag([-1.0, 1.0, 1.0, 1.0])
+    other = LabelVolume(labels.array, Affine(flip) @ labels.affine, names=NAMES)
+    assert np.array_equal(_label(other, Affine(flip) @ affine, shape), _label(labels, affine, shape))

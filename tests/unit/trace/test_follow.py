@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from nvc_pipeline.domain.anatomy import Structure
+from nvc_pipeline.domain.anatomy import Side, Structure
+from nvc_pipeline.review.corrections import with_nerve_path
 from nvc_pipeline.trace.side import trace_side
 
 from .scene import Tube, default_scene, images, segmentation, spline
@@ -73,3 +75,12 @@ def test_a_neighbour_that_the_network_knows_is_not_followed(config):
     assert CODE in codes(traced)
     off = cKDTree(spline(scene.nerve, 0.02)).query(traced.nerve.free.points.xyz)[0]
     assert off.mean() < 0.35
+
+
+def test_a_nerve_that_a_reader_has_drawn_is_no_longer_told_as_followed(scene, probabilities, volumes, config):
+    traced = trace_side(without_medial(probabilities, scene, 0.6), *volumes, config)
+    assert CODE in codes(traced)
+    free = traced.nerve.free
+    drawn = SimpleNamespace(xyz=free.points.xyz, radius_mm=free.radius_mm, sd_mm=0.1)
+    by_reader = with_nerve_path(traced, Side.LEFT, drawn, detachment=drawn.xyz[0], porus=drawn.xyz[-1])
+    assert CODE not in codes(by_reader)
