@@ -123,11 +123,11 @@ def label_index(structure: Structure, side: Side | None = None) -> int:
     return next(index for index, label in label_names().items() if label == name)
 
 
-FAMILIES = ("analytic", "grown", "sketched")
+FAMILIES = ("analytic", "grown", "sketched", "sculpted")
 """Families that may be trained on."""
 TRAINING_FAMILIES = ("plain",)
 """Families that can be nothing but trained on: their truth holds landmarks, no contact."""
-TEST_FAMILIES = ("sculpted",)
+TEST_FAMILIES = ("weathered",)
 """Families kept for tests: nothing is ever trained or tuned on them."""
 
 
@@ -172,6 +172,10 @@ def make_case(family: str, seed: int, options: CaseOptions | None = None) -> Pha
         from nvc_pipeline.phantom.sculpted.family import make_sculpted_case
 
         return make_sculpted_case(seed, options)
+    if family == "weathered":
+        from nvc_pipeline.phantom.weathered.family import make_weathered_case
+
+        return make_weathered_case(seed, options)
     raise UsageError(
         "phantom.family",
         "There is no such family of phantoms",

@@ -7,7 +7,7 @@ import pytest
 
 from nvc_pipeline.domain.anatomy import Grade, Side
 from nvc_pipeline.geometry import Affine, Points
-from nvc_pipeline.phantom.case import FAMILIES, CaseOptions, make_case
+from nvc_pipeline.phantom.case import CaseOptions, make_case
 from nvc_pipeline.phantom.sculpted.cast import cast_head
 from nvc_pipeline.phantom.sculpted.clay import Clay
 from nvc_pipeline.phantom.sculpted.mould import side_geometry
@@ -28,10 +28,6 @@ def cast():
 @pytest.fixture(scope="module")
 def case():
     return make_case("sculpted", 3, COARSE)
-
-
-def test_no_one_trains_on_it():
-    assert "sculpted" not in FAMILIES
 
 
 def test_clay_height_is_the_distance_near_the_surface():
