@@ -59,6 +59,7 @@ class AugmentConfig(Section):
     rotation_deg: float = Field(ge=0, le=45)
     scale: float = Field(ge=0, le=0.5)
     elastic_mm: float = Field(ge=0)
+    locator_elastic_voxels: float = Field(ge=0, le=3)
     placement_mm: float = Field(ge=0)
     tof_shift_mm: float = Field(ge=0)
     structure_p: Share

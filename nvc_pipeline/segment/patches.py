@@ -20,6 +20,8 @@ from nvc_pipeline.segment.region import RegionSpec
 from nvc_pipeline.segment.samples import CoarseSample, RegionSample
 
 FineBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+WARP_KNOT_VOXELS = 10
+"""How far the random displacements of a coarse view lie apart: 20 mm at 2 mm."""
 HEAT_SD_MM = 1.25
 """SD of the fine heatmaps' Gaussian."""
 COARSE_HEAT_SD_VOXELS = 0.7
@@ -258,17 +260,39 @@ def _away_from(landmarks: FloatArray, shape: torch.Size) -> Tensor:
 def _turn(
     images: Tensor, landmarks: FloatArray, rng: Generator, augment: AugmentConfig
 ) -> tuple[Tensor, FloatArray]:
-    """Rotate and scale a coarse view about its centre."""
+    """Rotate, scale and warp a coarse view; ``landmarks`` (N, 3) are voxels and move with it."""
     linear = random_linear(rng, augment)
+    inverse = np.linalg.inv(linear)
     shape = np.asarray(images.shape[1:])
     middle = (shape - 1) / 2
+    warp = _coarse_warp(images.shape[1:], rng, augment)
     theta = torch.eye(4)[None, :3].clone()
     # affine_grid works in (k, j, i) order and in half extents.
     scale = np.diag(2 / np.maximum(shape - 1, 1))
     unit = (scale @ linear @ np.linalg.inv(scale))[::-1, ::-1].copy()
     theta[0, :, :3] = torch.from_numpy(unit.astype(np.float32))
     grid = functional.affine_grid(theta, [1, 1, *images.shape[1:]], align_corners=True)
+    extent = torch.tensor(np.maximum(shape - 1, 1), dtype=torch.float32)[:, None, None, None]
+    grid = grid + (2 * warp / extent).flip(0).movedim(0, -1)[None]
     turned = functional.grid_sample(images[None, :2], grid, align_corners=True)[0]
     inside = functional.grid_sample(images[None, 2:], grid, mode="nearest", align_corners=True)[0]
-    moved = (landmarks - middle) @ np.linalg.inv(linear).T + middle
+    moved = landmarks.copy()
+    for i, point in enumerate(landmarks):
+        if not np.isfinite(point).all():
+            continue
+        # A voxel u shows what lay at linear (u - middle) + middle + warp(u); few steps find the landmark's u.
+        place = point
+        for _ in range(6):
+            near = tuple(np.clip(np.rint(place), 0, shape - 1).astype(int))
+            shift = warp[(slice(None), *near)].numpy().astype(np.float64)
+            place = inverse @ (point - shift - middle) + middle
+        moved[i] = place
     return torch.cat([turned, inside]), moved
+
+
+def _coarse_warp(shape: torch.Size, rng: Generator, augment: AugmentConfig) -> Tensor:
+    """Return a smooth displacement, shape (3, *shape), voxels: heads differ in more than turn and size."""
+    strength = min(float(rng.exponential(augment.locator_elastic_voxels)), 2 * augment.locator_elastic_voxels)
+    counts = [max(3, n // WARP_KNOT_VOXELS) for n in shape]
+    coarse = torch.from_numpy(rng.normal(0.0, strength, (1, 3, *counts)).astype(np.float32))
+    return functional.interpolate(coarse, size=tuple(shape), mode="trilinear", align_corners=True)[0]

@@ -215,11 +215,14 @@ def fit_fine(
         patches = [deck.fine_batch(config.seed, n, config.fine.patch, config.augment) for n in numbers]
         return tuple(torch.cat(parts) for parts in zip(*patches, strict=True))
 
+    begin = _start(start, "fine")
+
     def loss(logits: Tensor, batch: Batch, progress: float) -> Tensor:
-        return fine_loss(logits, batch[1], batch[2], batch[3], progress)
+        # Rare structures weigh more until they are learnt; trained weights know them, and would unlearn
+        # probabilities that are honest.
+        return fine_loss(logits, batch[1], batch[2], batch[3], progress if begin is None else 1.0)
 
     task = Task("fine", NetworkSpec(FINE_IN, FINE_OUT, config.fine.features), batch, loss)
-    begin = _start(start, "fine")
     return fit(
         task, config.fine, out, seed=config.seed, workers=config.workers, start=begin, resume=resume, log=log
     )

@@ -11,7 +11,7 @@ from nvc_pipeline.config.segment import load_train_config
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.segment.channels import IGNORE, LABEL_OF
 from nvc_pipeline.segment.losses import fine_loss
-from nvc_pipeline.segment.patches import Deck, coarse_batch
+from nvc_pipeline.segment.patches import Deck, _turn, coarse_batch
 from nvc_pipeline.segment.region import RegionSpec
 from nvc_pipeline.segment.samples import coarse_sample, region_sample
 from tests.unit.segment.toy import toy_case
@@ -107,3 +107,21 @@ def test_the_coarse_view_marks_landmarks_only_where_seen(augment):
     for inputs, heat in seen:
         assert inputs.shape[2:] == heat.shape[2:]
         assert all(n % 8 == 0 for n in inputs.shape[2:])
+
+
+def test_a_warped_coarse_view_takes_its_landmarks_along(plain):
+    """A blob about each landmark lies about it afterwards too: labels that stay behind teach a blur."""
+    warped = plain.model_copy(update={"locator_elastic_voxels": 1.5, "rotation_deg": 10.0, "scale": 0.1})
+    shape = (40, 44, 32)
+    marks = np.array([[24.0, 20.0, 14.0], [15.0, 25.0, 17.0]])
+    axes = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij")
+    blobs = [np.exp(-sum((a - p) ** 2 for a, p in zip(axes, mark, strict=True)) / 8.0) for mark in marks]
+    images = torch.from_numpy(np.stack([*blobs, np.ones(shape), np.ones(shape)]).astype(np.float32))
+    moves = []
+    for seed in range(12):
+        turned, moved = _turn(images, marks, np.random.default_rng(seed), warped)
+        for blob, mark in zip(turned.numpy()[:2], moved, strict=True):
+            peak = np.unravel_index(int(blob.argmax()), shape)
+            assert np.abs(np.asarray(peak) - mark).max() < 1.5
+        moves.append(np.linalg.norm(moved - marks, axis=1).max())
+    assert max(moves) > 2.0
