@@ -25,6 +25,7 @@ from nvc_pipeline.trace.fluid import Darkness, darkness, gated
 
 NERVES = (Structure.FACIAL_NERVE, Structure.VESTIBULOCOCHLEAR_NERVE)
 _FEW_VOXELS = 10
+_LEAST = 1e-3
 
 
 def with_image(
@@ -80,9 +81,19 @@ def _share(
         return own
     shown = np.clip(shown / max(level, config.least_darkness), 0.0, 1.0)
     claim = own / np.maximum(claimed, 1e-3)
-    joined = (1.0 - config.weight) * own + config.weight * shown * gate * claim
+    joined = honest((1.0 - config.weight) * own + config.weight * shown * gate * claim, config)
     # The width is in question, not the course: along its axis the network's nerve stays in one piece.
     axis = skeletonize(own > 0.5)
     joined[axis] = np.maximum(joined[axis], own[axis])
     # Never more than the other structures leave.
     return np.asarray(np.minimum(joined, 1.0 - np.clip(claimed - own, 0.0, 1.0)), dtype=np.float32)
+
+
+def honest(share: Float32Array, config: NerveImageConfig) -> Float32Array:
+    """Return the mean of network and image as a probability: a logistic curve of its logit.
+
+    The mean of two shares is neither's probability; the curve is fitted on tuning phantoms (docs/model.md).
+    """
+    bounded = np.clip(share, _LEAST, 1.0 - _LEAST)
+    score = config.logit_offset + config.logit_slope * np.log(bounded / (1.0 - bounded))
+    return np.asarray(np.where(share > _LEAST, 1.0 / (1.0 + np.exp(-score)), share), dtype=np.float32)
