@@ -131,7 +131,9 @@ def _cut(
     unseen = inside.amax(0) == 0
     label = torch.where(unseen, IGNORE, label)
     attached = torch.where(unseen, IGNORE, attached)
-    placement = rng.normal(0.0, augment.placement_mm, 3).astype(np.float32)
+    # One in seven is as far off as a locator that was taken in: what is seen has to outweigh the position.
+    far = 2.5 if rng.random() < 1 / 7 else 1.0
+    placement = rng.normal(0.0, far * augment.placement_mm, 3).astype(np.float32)
     position = torch.from_numpy((u + placement[:, None, None, None]) / 20.0)
     heat = _heat(sample.landmarks, inverse, u, elastic, moved, spec.spacing_mm)
     # What can't be seen has no peak: the honest answer is "not found".
