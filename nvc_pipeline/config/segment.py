@@ -23,7 +23,6 @@ class NerveImageConfig(Section):
     weight: Share
     core_probability: Share
     least_darkness: float = Field(gt=0, le=1)
-    logit_slope: Positive
     logit_offset: float = Field(ge=-5, le=5)
     fluid: FluidConfig
 

@@ -90,10 +90,9 @@ def _share(
 
 
 def honest(share: Float32Array, config: NerveImageConfig) -> Float32Array:
-    """Return the mean of network and image as a probability: a logistic curve of its logit.
+    """Return the mean of network and image as a probability: its logit moved by ``logit_offset``.
 
-    The mean of two shares is neither's probability; the curve is fitted on tuning phantoms (docs/model.md).
+    The mean of two shares is neither's probability; how far it is too sure was seen on tuning phantoms.
     """
-    bounded = np.clip(share, _LEAST, 1.0 - _LEAST)
-    score = config.logit_offset + config.logit_slope * np.log(bounded / (1.0 - bounded))
-    return np.asarray(np.where(share > _LEAST, 1.0 / (1.0 + np.exp(-score)), share), dtype=np.float32)
+    odds = share / np.maximum(1.0 - share, _LEAST) * np.float32(np.exp(config.logit_offset))
+    return np.asarray(odds / (1.0 + odds), dtype=np.float32)

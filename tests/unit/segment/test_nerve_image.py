@@ -11,7 +11,7 @@ from scipy.ndimage import label, maximum_filter
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.domain.segmentation import SideSegmentation
-from nvc_pipeline.segment.nerve_image import NERVES, with_image
+from nvc_pipeline.segment.nerve_image import NERVES, honest, with_image
 from tests.unit.trace.scene import default_scene, images, segmentation, tube_distance
 
 NERVE = Structure.FACIAL_NERVE
@@ -116,3 +116,13 @@ def test_without_a_cisternogram_or_a_nerve_nothing_changes(scene, config):
 
 def test_fluid_means_the_same_to_segmentation_and_tracing(config):
     assert config.fluid == load_config().trace.fluid
+
+
+def test_the_mean_of_network_and_image_is_made_less_sure(config):
+    share = np.array([0.0, 0.3, 0.6, 1.0], dtype=np.float32)
+    moved = honest(share, config)
+    assert moved[0] == 0.0
+    assert moved[-1] > 0.99
+    assert np.all(np.diff(moved) > 0)
+    logit = np.log(moved[1:3] / (1 - moved[1:3])) - np.log(share[1:3] / (1 - share[1:3]))
+    assert logit == pytest.approx([config.logit_offset] * 2, abs=1e-4)
