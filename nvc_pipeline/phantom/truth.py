@@ -7,6 +7,7 @@ to these samples, less the vessel's radius, are exact to better than 0.01 mm.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Grade, Pattern, Priority, Side, VesselClass, Zone
-from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.geometry import Affine, FloatArray
 
 NEAR_MM = 3.0
 CONTACT_FLOOR_MM, CONTACT_PER_VOXEL = 0.3, 0.85
@@ -129,6 +130,36 @@ def side_truth(geometry: SideGeometry, tau_mm: float) -> dict[str, Any]:
         "offender": offender,
         "priority": Priority.C.value,
         "contact_threshold_mm": round(tau_mm, 4),
+    }
+
+
+def case_truth(
+    family: str,
+    seed: int,
+    acquired_mm: Sequence[float] | FloatArray,
+    moved: Affine,
+    sides: Iterable[SideGeometry],
+) -> dict[str, Any]:
+    """Return the truth of a whole case, ``phantom_truth/1``.
+
+    Parameters
+    ----------
+    acquired_mm:
+        Acquired voxel sides of the cisternogram; the largest one sets the contact threshold.
+    moved:
+        LPS mm of the cisternogram to those of the TOF.
+    """
+    tau = contact_threshold_mm(float(np.max(acquired_mm)))
+    found = {geometry.side.value: side_truth(geometry, tau) for geometry in sides}
+    set_priorities(found)
+    return {
+        "schema": "phantom_truth/1",
+        "family": family,
+        "seed": seed,
+        "frame": "LPS mm of the cisternogram",
+        "acquired_voxel_mm": [round(float(v), 4) for v in acquired_mm],
+        "tof_from_cisternogram": moved.matrix.tolist(),
+        "sides": found,
     }
 
 

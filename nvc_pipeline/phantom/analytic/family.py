@@ -19,7 +19,7 @@ from nvc_pipeline.phantom.analytic.render import (
 )
 from nvc_pipeline.phantom.analytic.scene import Scene, draw_scene, side_geometry
 from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, child_generator
-from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
+from nvc_pipeline.phantom.truth import case_truth
 
 _FRAME = "phantom"
 
@@ -56,18 +56,8 @@ def make_analytic_case(seed: int, options: CaseOptions) -> PhantomCase:
 def _truth(
     scene: Scene, pose: Affine, seed: int, protocol: acquisition.Protocol, moved: Affine
 ) -> dict[str, Any]:
-    tau = contact_threshold_mm(float(np.max(protocol.acquired_mm)))
-    sides = {side.value: side_truth(side_geometry(scene, side, pose.matrix), tau) for side in Side}
-    set_priorities(sides)
-    return {
-        "schema": "phantom_truth/1",
-        "family": "analytic",
-        "seed": seed,
-        "frame": "LPS mm of the cisternogram",
-        "acquired_voxel_mm": [round(float(a), 4) for a in protocol.acquired_mm],
-        "tof_from_cisternogram": moved.matrix.tolist(),
-        "sides": sides,
-    }
+    sides = (side_geometry(scene, side, pose.matrix) for side in Side)
+    return case_truth("analytic", seed, protocol.acquired_mm, moved, sides)
 
 
 def _rotation(angles: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from nvc_pipeline.phantom.grown.scanner import Image, Reception, disturb, receiv
 from nvc_pipeline.phantom.grown.scenario import Scenario, draw_scenario, fixed_scenario
 from nvc_pipeline.phantom.grown.scenery import Scenery
 from nvc_pipeline.phantom.grown.tissues import field_map
-from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
+from nvc_pipeline.phantom.truth import case_truth
 
 _FRAME = "phantom"
 _CENTRE = np.array([0.0, 2.0, 2.5])
@@ -40,18 +40,8 @@ def make_grown_case(seed: int, options: CaseOptions) -> PhantomCase:
     first, voxel, parameters = _cisternogram(seed, options, scenery, pose, sequence, field)
     moved = _draw_movement(child_generator(seed, 24), options)
     second, timing = _angiogram(seed, options, scenery, moved @ pose, sequence.field_t)
-    tau = contact_threshold_mm(float(np.max(voxel)))
-    sides = {side.value: side_truth(side_geometry(head, side, pose), tau) for side in Side}
-    set_priorities(sides)
-    truth: dict[str, Any] = {
-        "schema": "phantom_truth/1",
-        "family": "grown",
-        "seed": seed,
-        "frame": "LPS mm of the cisternogram",
-        "acquired_voxel_mm": [round(float(v), 4) for v in voxel],
-        "tof_from_cisternogram": moved.matrix.tolist(),
-        "sides": sides,
-    }
+    sides = (side_geometry(head, side, pose) for side in Side)
+    truth = case_truth("grown", seed, voxel, moved, sides)
     labels = paint_labels(scenery, pose, options.label_spacing_mm)
     everything = {"cisternogram": parameters, "ambiguous": sequence.slow_flow > 0.5}
     if second is not None:

@@ -24,7 +24,7 @@ from nvc_pipeline.phantom.sculpted.glaze import (
 )
 from nvc_pipeline.phantom.sculpted.mould import side_geometry
 from nvc_pipeline.phantom.sculpted.threads import Thread
-from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
+from nvc_pipeline.phantom.truth import case_truth
 
 _MIDDLE = np.array([0.0, 1.0, 2.0])
 
@@ -38,22 +38,12 @@ def make_sculpted_case(seed: int, options: CaseOptions) -> PhantomCase:
     size = options.patient_shift_mm
     moved = _placed(rng.normal(0, 0.35 * size, 3), rng.normal(0, 0.35 * size, 3))
     ambiguous = bool(rng.random() < options.ambiguous_probability)
-    first, acquired = _cisternogram(child_generator(seed, 43), cast, around, pose, options, ambiguous)
+    first = _cisternogram(child_generator(seed, 43), cast, around, pose, options, ambiguous)
     second = None
     if rng.random() < options.tof_probability:
         second = _angiogram(child_generator(seed, 44), cast, around, moved @ pose, options)
-    tau = contact_threshold_mm(acquired)
-    sides = {side.value: side_truth(side_geometry(cast, side, pose), tau) for side in Side}
-    set_priorities(sides)
-    truth: dict[str, Any] = {
-        "schema": "phantom_truth/1",
-        "family": "sculpted",
-        "seed": seed,
-        "frame": "LPS mm of the cisternogram",
-        "acquired_voxel_mm": [round(float(v), 4) for v in first.spacing_mm],
-        "tof_from_cisternogram": moved.matrix.tolist(),
-        "sides": sides,
-    }
+    sides = (side_geometry(cast, side, pose) for side in Side)
+    truth = case_truth("sculpted", seed, first.spacing_mm, moved, sides)
     timing = {"sequence": "tse", "tr_ms": 2500.0, "te_ms": 200.0, "flip_deg": 120.0, "field_tesla": 3.0}
     parameters: dict[str, Any] = {"cisternogram": timing, "ambiguous": ambiguous}
     if second is not None:
@@ -94,7 +84,7 @@ def _cisternogram(
     pose: Affine,
     options: CaseOptions,
     ambiguous: bool,
-) -> tuple[Volume, float]:
+) -> Volume:
     side = float(
         rng.uniform(*{"good": (0.4, 0.5), "typical": (0.45, 0.65), "hard": (0.6, 0.9)}[options.quality])
     )
@@ -108,7 +98,7 @@ def _cisternogram(
     snr = rng.uniform(*{"good": (25, 45), "typical": (14, 30), "hard": (8, 15)}[options.quality])
     image = finish(rng, image, 1.0, float(snr), smooth=bool(rng.random() < 0.5))
     stored = store(image, float(rng.uniform(700, 2500)))
-    return Volume(stored, affine, "phantom", (side, side, thick)), max(side, thick)
+    return Volume(stored, affine, "phantom", (side, side, thick))
 
 
 def _angiogram(

@@ -26,7 +26,7 @@ from nvc_pipeline.phantom.sketched.scanner import Protocol, acquire
 from nvc_pipeline.phantom.sketched.scene import Scene, draw_scene
 from nvc_pipeline.phantom.sketched.surfaces import attached_path, side_geometry
 from nvc_pipeline.phantom.sketched.tube import Tube
-from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
+from nvc_pipeline.phantom.truth import case_truth
 
 _FRAME = "phantom"
 _LABEL_SIZE_MM = (100.0, 84.0, 62.0)
@@ -66,23 +66,8 @@ def make_sketched_case(seed: int, options: CaseOptions) -> PhantomCase:
 
 
 def _truth(scene: Scene, pose: Affine, seed: int, protocol: Protocol, moved: Affine) -> dict[str, Any]:
-    tau = contact_threshold_mm(float(np.max(protocol.acquired_mm)))
-    sides = {
-        side.value: side_truth(
-            side_geometry(scene.stem, scene.rest, scene.facials[side], scene.vessels, pose), tau
-        )
-        for side in Side
-    }
-    set_priorities(sides)
-    return {
-        "schema": "phantom_truth/1",
-        "family": "sketched",
-        "seed": seed,
-        "frame": "LPS mm of the cisternogram",
-        "acquired_voxel_mm": [round(float(a), 4) for a in protocol.acquired_mm],
-        "tof_from_cisternogram": moved.matrix.tolist(),
-        "sides": sides,
-    }
+    sides = (side_geometry(scene.stem, scene.rest, scene.facials[side], scene.vessels, pose) for side in Side)
+    return case_truth("sketched", seed, protocol.acquired_mm, moved, sides)
 
 
 def _section(scene: Scene, tube: Tube) -> tuple[FloatArray, FloatArray, FloatArray]:

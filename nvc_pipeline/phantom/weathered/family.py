@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from nvc_pipeline.domain.anatomy import Side, Structure, VesselClass
 from nvc_pipeline.geometry import Affine, FloatArray, LabelVolume, Volume, axis_aligned_grid
 from nvc_pipeline.phantom.case import CaseOptions, PhantomCase, child_generator, label_index, label_names
-from nvc_pipeline.phantom.truth import contact_threshold_mm, set_priorities, side_truth
+from nvc_pipeline.phantom.truth import case_truth
 from nvc_pipeline.phantom.weathered.around import Surroundings, draw_surroundings
 from nvc_pipeline.phantom.weathered.ground import side_geometry
 from nvc_pipeline.phantom.weathered.head import Head
@@ -55,18 +55,8 @@ def make_weathered_case(seed: int, options: CaseOptions) -> PhantomCase:
         size = np.array([102.0, 86.0, rng.uniform(40, 52)])
         bright = tof_signals(rng, head, parameters["tof"])
         second = _series(rng, head, around, moved @ pose, bright, voxel, size, float(rng.uniform(0.04, 0.12)))
-    tau = contact_threshold_mm(float(np.max(first.acquired_voxel_mm or (0.0,))))
-    sides = {side.value: side_truth(side_geometry(head, side, pose), tau) for side in Side}
-    set_priorities(sides)
-    truth: dict[str, Any] = {
-        "schema": "phantom_truth/1",
-        "family": "weathered",
-        "seed": seed,
-        "frame": "LPS mm of the cisternogram",
-        "acquired_voxel_mm": [round(float(v), 4) for v in first.acquired_voxel_mm or ()],
-        "tof_from_cisternogram": moved.matrix.tolist(),
-        "sides": sides,
-    }
+    sides = (side_geometry(head, side, pose) for side in Side)
+    truth = case_truth("weathered", seed, first.acquired_voxel_mm or (), moved, sides)
     labels = _labels(head, pose, options.label_spacing_mm)
     return PhantomCase("weathered", seed, first, second, labels, truth, parameters)
 
