@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nvc_pipeline.domain.anatomy import UNPAIRED, Side, Structure
 from nvc_pipeline.errors import UsageError
@@ -155,7 +156,12 @@ def make_case(family: str, seed: int, options: CaseOptions | None = None) -> Pha
     UsageError
         ``phantom.family`` if there is no such family.
     """
-    options = options or CaseOptions()
+    # A sum over several threads rounds otherwise, and a course that is relaxed over it ends elsewhere.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _make(family, seed, options or CaseOptions())
+
+
+def _make(family: str, seed: int, options: CaseOptions) -> PhantomCase:
     if family == "analytic":
         from nvc_pipeline.phantom.analytic.family import make_analytic_case
 
@@ -189,7 +195,8 @@ def make_training_case(family: str, seed: int, options: CaseOptions) -> PhantomC
     if family in TRAINING_FAMILIES:
         from nvc_pipeline.phantom.plain.family import make_plain_case
 
-        return make_plain_case(seed, options)
+        with threadpool_limits(limits=1, user_api="blas"):
+            return make_plain_case(seed, options)
     return make_case(family, seed, options)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_limits
 
 from nvc_pipeline.config import load_config
 from nvc_pipeline.dicom.ingest import ingest_study
@@ -285,3 +286,12 @@ def inside(volume, points):
     """Values at those of the LPS points that the volume holds."""
     held = points[volume.contains(Points(points), margin_mm=1.0)]
     return volume.sample(Points(held))
+
+
+def test_the_bytes_dont_depend_on_the_number_of_blas_threads():
+    options = CaseOptions(voxel_mm=1.0, tof_probability=0.0, label_spacing_mm=1.0)
+    bytes_ = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            bytes_.append(make_case("sketched", 3, options).cisternogram.array.tobytes())
+    assert bytes_[0] == bytes_[1]
