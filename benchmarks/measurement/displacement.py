@@ -20,15 +20,15 @@ import numpy as np
 
 from benchmarks.measurement.summary import auc
 from nvc_pipeline.config import load_config
-from nvc_pipeline.config.measure import DeformationConfig
+from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.geometry import Affine, FloatArray
-from nvc_pipeline.measure.deviation import natural_turn
+from nvc_pipeline.measure.deviation import off_course
 from nvc_pipeline.phantom.case import CaseOptions, child_generator
 from nvc_pipeline.phantom.truth import CONTACT_FLOOR_MM, DEVIATION_MM, SideGeometry, side_truth
-from nvc_pipeline.trace.curve import smooth, unit
+from nvc_pipeline.trace.curve import unit
 
-_STEP_MM, _LEAD_MM, _FEW = 0.25, 8.0, 8
+_STEP_MM, _LEAD_MM = 0.25, 8.0
 _TAU_MM = 1.5 * CONTACT_FLOOR_MM
 
 
@@ -65,35 +65,14 @@ def sides(family: str, seed: int) -> Iterator[SideGeometry]:
 
 
 def seen(
-    arc: FloatArray, axis: FloatArray, s: float, vessel: FloatArray, config: DeformationConfig
+    arc: FloatArray, axis: FloatArray, s: float, vessel: FloatArray, config: MeasureConfig
 ) -> float | None:
-    """Return how far an axis (N, 3) stands off its smooth reference, away from ``vessel`` (M, 3), mm."""
-    half = config.deviation_window_mm
-    use = np.abs(arc - s) <= half + config.deviation_reach_mm
-    outside = np.abs(arc - s) >= half
-    before, after = use & outside & (arc < s), use & outside & (arc > s)
-    inside = (np.abs(arc - s) < half) & (arc >= 0)
-    if min(before.sum(), after.sum()) < _FEW or not inside.any():
-        return None
-    reference = smooth(
-        arc[use],
-        axis[use],
-        outside[use].astype(float),
-        arc[inside],
-        length_mm=config.deviation_smooth_mm,
-        knot_spacing_mm=2 * _STEP_MM,
-    )
-    own = axis[np.argmin(np.abs(arc - s))]
-    push = unit(own - vessel[np.argmin(np.linalg.norm(vessel - own, axis=1))])
-    near_before, near_after = before & (arc >= s - half - 2.0), after & (arc <= s + half + 2.0)
-    one = unit(axis[near_before][-1] - axis[near_before][0])
-    two = unit(axis[near_after][-1] - axis[near_after][0])
-    turn = float(np.degrees(np.arccos(np.clip(one @ two, -1.0, 1.0))))
-    own_turn = natural_turn(arc[inside], turn, config) * float(unit(one - two) @ push)
-    return float(((axis[inside] - reference) @ push - own_turn).max())
+    """Return how far an axis (N, 3) stands off its natural course at ``s``, away from a vessel (M, 3), mm."""
+    found = off_course(arc, axis[None], 0.0, vessel, s, config)
+    return None if found is None else float(found[0][0])
 
 
-def places(family: str, seed: int, config: DeformationConfig) -> Iterator[Place]:
+def places(family: str, seed: int, config: MeasureConfig) -> Iterator[Place]:
     """Yield the touched places of a seed's free nerves, and places of nerves that nothing touches."""
     rng = np.random.default_rng([seed, 5])
     for side in sides(family, seed):
@@ -152,7 +131,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=40)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/measurement/displacement.json"))
     given = parser.parse_args()
-    config = load_config().measure.deformation
+    config = load_config().measure
     found: list[Place] = []
     for family in ("analytic", "sculpted", "sketched"):
         for seed in range(given.first_seed, given.first_seed + given.cases):

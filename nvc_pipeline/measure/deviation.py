@@ -115,7 +115,31 @@ def _shift_at(
     lead = (path.arc < arc[0]) & (path.arc > s - c.deviation_window_mm - c.deviation_reach_mm)
     x = np.concatenate([path.arc[lead], arc])
     ahead = np.broadcast_to(path.points[lead], (len(points), int(lead.sum()), 3))
-    y = np.concatenate([ahead, points], axis=1)
+    return off_course(x, np.concatenate([ahead, points], axis=1), float(arc[0]), vessel, s, config)
+
+
+def off_course(
+    x: FloatArray, y: FloatArray, free_from: float, vessel: FloatArray, s: float, config: MeasureConfig
+) -> tuple[FloatArray, float] | None:
+    """Return how far a nerve stands off its natural course about a place, away from a vessel.
+
+    Parameters
+    ----------
+    x, y:
+        Arc lengths (N,) and courses (D, N, 3), LPS mm; course 0 is the estimate.
+    free_from:
+        Arc length from which on the nerve can be displaced; what lies before only carries the course on.
+    vessel:
+        The vessel's axis, LPS mm, (M, 3).
+    s:
+        The place.
+
+    Returns
+    -------
+    tuple or None
+        Displacement (D,) and the window's half length, mm; None where too little nerve is left beside it.
+    """
+    c = config.deformation
     for half in (c.deviation_window_mm, c.deviation_window_small_mm):
         outside = np.abs(x - s) >= half
         before, after = outside & (x < s), outside & (x > s)
@@ -125,7 +149,8 @@ def _shift_at(
         return None
     use = np.abs(x - s) <= half + c.deviation_reach_mm
     flat = y[:, use].transpose(1, 0, 2).reshape(int(use.sum()), -1)
-    inside = (x >= arc[0]) & (np.abs(x - s) < half)
+    free = x >= free_from
+    inside = free & (np.abs(x - s) < half)
     smooth = smooth_curve(
         x[use],
         flat,
@@ -134,8 +159,8 @@ def _shift_at(
         length_mm=c.deviation_smooth_mm,
         knot_spacing_mm=config.fit.knot_mm / 2.0,
     )
-    off = y[:, inside] - smooth.reshape(int(inside.sum()), len(points), 3).transpose(1, 0, 2)
-    own = points[0, int(np.argmin(np.abs(arc - s)))]
+    off = y[:, inside] - smooth.reshape(int(inside.sum()), len(y), 3).transpose(1, 0, 2)
+    own = y[0, free][int(np.argmin(np.abs(x[free] - s)))]
     push = unit(own - vessel[int(np.argmin(np.linalg.norm(vessel - own, axis=1)))])
     turn_deg, outwards = _turn(
         y[0], before & (x >= s - half - _DIRECTION_MM), after & (x <= s + half + _DIRECTION_MM)
