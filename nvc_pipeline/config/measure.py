@@ -135,6 +135,7 @@ class DeformationConfig(Section):
     dent_radius_mm: float = Field(gt=0)
     dent_core_mm: float = Field(gt=0)
     dent_reach_mm: float = Field(gt=0)
+    dent_shade_mm: float = Field(ge=0)
     dent_natural_sd_mm: float = Field(ge=0)
     relief_reach_mm: float = Field(gt=0)
     imprint_along_mm: float = Field(gt=0)

@@ -164,7 +164,7 @@ def read_samples(folders: list[Path], holdout: float) -> SampleSet:
     samples = SampleSet([], [], [], [])
     for path in sorted((p for f in folders for p in f.glob("*.coarse.npz")), key=lambda p: p.name):
         name = path.name.removesuffix(".coarse.npz")
-        held = int(sha256_bytes(name.encode())[:8], 16) / 16**8 < holdout
+        held = is_held_out(name, holdout)
         (samples.held_coarse if held else samples.train_coarse).append(load_coarse_sample(path))
         for side in Side:
             fine = path.with_name(f"{name}.{side.value}.npz")
@@ -177,6 +177,11 @@ def read_samples(folders: list[Path], holdout: float) -> SampleSet:
             remedy="give more cases, or other sources",
         )
     return samples
+
+
+def is_held_out(name: str, holdout: float) -> bool:
+    """Tell whether no weight is trained on the case of this name, given the share that is held out."""
+    return int(sha256_bytes(name.encode())[:8], 16) / 16**8 < holdout
 
 
 def fit_locator(
