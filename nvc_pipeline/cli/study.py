@@ -132,7 +132,7 @@ def phantom(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same studies.")],
     out: options.Out,
     family: Annotated[
-        str, typer.Option("--family", help="analytic, grown, sketched, sculpted or weathered.")
+        str, typer.Option("--family", help="analytic, grown, sketched, sculpted, weathered or woven.")
     ] = "analytic",
     quality: Annotated[str, typer.Option("--quality", help="good, typical or hard images.")] = "typical",
 ) -> None:

@@ -128,7 +128,7 @@ FAMILIES = ("analytic", "grown", "sketched", "sculpted")
 """Families that may be trained on."""
 TRAINING_FAMILIES = ("plain",)
 """Families that can be nothing but trained on: their truth holds landmarks, no contact."""
-TEST_FAMILIES = ("weathered",)
+TEST_FAMILIES = ("weathered", "woven")
 """Families kept for tests: nothing is ever trained or tuned on them."""
 
 
@@ -182,6 +182,10 @@ def _make(family: str, seed: int, options: CaseOptions) -> PhantomCase:
         from nvc_pipeline.phantom.weathered.family import make_weathered_case
 
         return make_weathered_case(seed, options)
+    if family == "woven":
+        from nvc_pipeline.phantom.woven.family import make_woven_case
+
+        return make_woven_case(seed, options)
     raise UsageError(
         "phantom.family",
         "There is no such family of phantoms",
