@@ -50,16 +50,16 @@ def carve(
                 if d > 1.5:
                     out[i, j, k] = d
                     continue
-                up, back = z - 2.0, y - 13.0
+                up, back = z - 2.0, y + 8.0
                 radius = np.sqrt(up * up + back * back)
                 warp = 2.4 * blend8(noise, 0.1 * i, 0.1 * j, 0.1 * k)
                 warp += 0.8 * blend8(noise, 0.25 * k + 3.0, 0.25 * j * 0.7, 0.25 * i * 0.5)
-                # Sheets fan out from the ventricle; toward the petrous side they bend along the surface.
-                stack = (19.0 * np.arctan2(up, back) + 0.25 * abs(x) + 0.1 * radius + warp) / shape[1]
+                # Sheets fan out from the middle of the pons and bend toward the petrous side.
+                stack = (34.0 * np.arctan2(up, back) + 0.3 * abs(x) + warp) / shape[1]
                 number = np.floor(stack)
-                off = abs(stack - number - 0.5) * shape[1] * min(max(radius / 19.0, 0.4), 1.6)
+                off = abs(stack - number - 0.5) * shape[1] * min(max(radius / 34.0, 0.4), 1.6)
                 kind = int(number) % 4
-                deep = 10.0 if kind == 0 else (4.5 if kind == 2 else 2.2)
+                deep = 11.0 if kind == 0 else (6.0 if kind == 2 else 3.0)
                 cleft = shape[2] - off + min(max((d + deep) * 0.25, -1.0), 0.0)
                 d = max(d, cleft)
                 wide = (7.5 * np.exp(-(((z - 3.0) / 9.0) ** 2)) + 1.0) * shape[3]

@@ -10,7 +10,7 @@ from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.phantom.woven.fields import Field
 from nvc_pipeline.phantom.woven.holds import Hold
 from nvc_pipeline.phantom.woven.nerves import Seven
-from nvc_pipeline.phantom.woven.tubes import arc, resampled
+from nvc_pipeline.phantom.woven.tubes import arc, resampled, smoothed
 
 _LINK = 0.4
 
@@ -27,7 +27,7 @@ def joined(
 ) -> tuple[FloatArray, FloatArray]:
     """Return a chain (N, 3) through way points and the held piece, and how much each link is held (N,)."""
     if hold is None:
-        points = _even(np.array(before + after))
+        points = smoothed(_even(np.array(before + after)), 4.0)
         held = np.zeros(len(points))
     else:
         piece = hold.points[::4]
@@ -37,7 +37,8 @@ def joined(
             piece = piece[::-1]
         first = _even(np.array([*before, piece[0]]))
         last = _even(np.array([piece[-1], *after]))
-        points = np.concatenate([first[:-1], piece, last[1:]])
+        # Corners of the way points are rounded; the held piece stays as it is.
+        points = np.concatenate([smoothed(first, 3.0)[:-1], piece, smoothed(last, 3.0)[1:]])
         held = np.zeros(len(points))
         held[len(first) - 1 : len(first) - 1 + len(piece)] = 1.0
     held[[0, 1, -1]] = 1.0
@@ -79,7 +80,7 @@ def vertebral(
 def aica(
     rng: Generator, stem: Field, seven: Seven, origin: FloatArray, hold: Hold | None
 ) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Return way points of an AICA: over the pons, below or before the nerves, a loop at the meatus in most."""
+    """Return way points of an AICA: over the pons, to the nerves, a loop at the meatus in most."""
     x = seven.side.sign_x
     porus = seven.free.points[int(np.argmin(np.abs(seven.free.arc() - seven.porus_s)))]
     end = [
@@ -87,19 +88,19 @@ def aica(
         np.array([x * rng.uniform(27, 32), rng.uniform(7, 10), rng.uniform(-14, -8)]),
     ]
     first = ahead(stem, x * rng.uniform(6, 9), float(origin[2] - rng.uniform(1, 5)), 0.9)
-    loop = porus + [x * rng.uniform(-3.0, 0.8), rng.uniform(-2.5, -0.5), -rng.uniform(2.0, 3.2)]
+    loop = porus + np.array([x * rng.uniform(-3.0, 0.8), rng.uniform(-2.5, -0.5), -rng.uniform(2.0, 3.2)])
     before = [origin, first]
     far = hold is not None and hold.s > 4.0
     if hold is None or far:
         before.append(ahead(stem, x * rng.uniform(11, 13), float(rng.uniform(-1, 2)), 2.0))
-    after = [] if rng.random() > 0.6 or far else [loop, loop + [-0.5 * x, 2.2, -0.6]]
+    after = [] if rng.random() > 0.6 or far else [loop, loop + np.array([-0.5 * x, 2.2, -0.6])]
     return before, after + end
 
 
 def pica(
     rng: Generator, side: Side, origin: FloatArray, hold: Hold | None
 ) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Return way points of a PICA: round the medulla, its loop rising to the sulcus where it meets the nerve."""
+    """Return way points of a PICA: round the medulla; its loop rises where it meets the nerve."""
     x = side.sign_x
     end = [
         np.array([x * 11.5, 7.0, -14.0 + rng.normal(0, 1.5)]),

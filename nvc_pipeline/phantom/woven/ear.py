@@ -15,7 +15,7 @@ def draw_ear(rng: Generator, canal: Tube, side: Side) -> list[Tube]:
     x = side.sign_x
     fundus = canal.points[-1]
     turn = Rotation.from_euler("xyz", rng.normal(0, 8, 3), degrees=True)
-    middle = fundus + [x * 5.0, 3.0, 0.5]
+    middle = fundus + np.array([x * 5.0, 3.0, 0.5])
     t = np.linspace(0, 2.5 * 2 * np.pi, 90)
     size = 3.6 * (1 - 0.75 * t / t[-1])
     spiral = np.column_stack([x * 0.34 * t, size * np.cos(t), size * np.sin(t)])

@@ -82,7 +82,7 @@ def draw_head(rng: Generator, asked: Mapping[Side, tuple[Want, ...]] | None) -> 
     dent = {v.name: _dent(sheet, went, v, paths) for v in web.vessels}
     sevens = {side: _rooted(final, seven) for side, seven in sevens.items()}
     ears = [t for side in Side for t in draw_ear(rng, canals[side], side)]
-    solid = [t for t in [*nerves, *(s.free for s in sevens.values()), *web.vessels]]
+    solid = [*nerves, *(s.free for s in sevens.values()), *web.vessels]
     cerebellum = fossa.draw_cerebellum(rng, dura, fossa.distances(dura, solid, 1.5))
     deviation = {name: aside.get(id(hold), 0.0) for name, hold in web.owner.items()}
     return Head(final, dura, cerebellum, sevens, nerves, web.vessels, ears, deviation, dent)

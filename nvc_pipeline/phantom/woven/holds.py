@@ -69,8 +69,7 @@ def measured_gap(piece: FloatArray, radius: float, seven: Seven, stem: Field, su
     """Return the smallest gap of a piece to nerve tube and pontine corridor, mm."""
     near = cKDTree(piece)
     gap = float(near.query(surface)[0].min()) - radius
-    skin, at = seven.free.skin(0.12)
-    del at
+    skin = seven.free.skin(0.12)[0]
     # Where a stretch of the tube lies in the pons there is no nerve surface to meet.
     skin = skin[stem.at(skin) > -0.05]
     return min(gap, float(near.query(skin)[0].min()) - radius)

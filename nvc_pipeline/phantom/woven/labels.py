@@ -13,7 +13,7 @@ from nvc_pipeline.phantom.woven.tubes import Tube, round_tube
 
 
 def draw_labels(head: Head, pose: Affine, middle: FloatArray, spacing_mm: float) -> LabelVolume:
-    """Return the labels of a head in ``pose`` about ``middle`` (head mm); a voxel is what its centre is in."""
+    """Return the labels of a head in ``pose`` about ``middle`` (head mm), each voxel by its centre."""
     affine, shape = axis_aligned_grid(pose.apply(middle), np.array([104.0, 92.0, 54.0]), spacing_mm)
     to_head = pose.inverse() @ affine
     within = head.stem.sampled(to_head, shape) < 0.0

@@ -18,8 +18,10 @@ FINE_MM = 0.1
 
 @dataclass(frozen=True)
 class Seven:
-    """Nerve VII of one side: ``path`` (N, 3) of the attached segment on the pontine surface, exit first;
-    ``free``, a tube from the detachment point on; ``buried``, the tube that leads to it in the pons.
+    """Nerve VII of one side.
+
+    ``path`` (N, 3) is the attached segment on the pontine surface, exit first; ``free`` the tube from the
+    detachment point on; ``buried`` the tube that leads to it in the pons. mm of the head.
     """
 
     side: Side
@@ -126,7 +128,8 @@ def draw_eight(rng: Generator, stem: Field, seven: Seven) -> list[Tube]:
     """Return the cochlear and the vestibular part of VIII, one cord at the brainstem, two in the canal."""
     side, canal = seven.side, seven.canal
     root = seven.path[-1]
-    start = stem.onto((root + [0.3 * side.sign_x, rng.uniform(3.0, 3.8), -rng.uniform(0.6, 1.6)])[None])[0]
+    off = np.array([0.3 * side.sign_x, rng.uniform(3.0, 3.8), -rng.uniform(0.6, 1.6)])
+    start = stem.onto((root + off)[None])[0]
     inward = -stem.slope(start[None])[0]
     middle = seven.free.points[int(seven.porus_s * 5)]
     along = tangents(canal.points)[-1]

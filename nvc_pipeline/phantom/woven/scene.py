@@ -19,8 +19,10 @@ WALL_MM = 0.14
 
 @dataclass(frozen=True)
 class Look:
-    """Brightness on one series. ``level`` by tissue; ``outside`` beyond the dura and ``fluid`` within are
-    maps; ``tubes`` gives each tube by name the brightness (N,) along it, ``wall`` that of vessel walls.
+    """Brightness on one series.
+
+    ``level`` is by tissue; ``outside`` beyond the dura and ``fluid`` within are maps;
+    ``tubes`` gives each tube by name the brightness (N,) along it, ``wall`` that of vessel walls.
     """
 
     level: dict[str, float]
@@ -42,14 +44,7 @@ def paint(head: Head, look: Look, to_head: Affine, shape: tuple[int, int, int]) 
     nerves = [*head.nerves, *(t for s in head.sevens.values() for t in (s.buried, s.free))]
     for tube in [*head.ears, *nerves]:
         _lay(out, tube, look.tubes[tube.name], None, to_head, cover)
-    _stem(
-        head.stem.values,
-        look.fluid.values,
-        np.array([_to_nodes(head.stem, to_head), maps[3]]),
-        look.level["stem"],
-        cover,
-        out,
-    )
+    _stem(head.stem.values, _to_nodes(head.stem, to_head), look.level["stem"], cover, out)
     for tube in head.vessels:
         _lay(out, tube, look.tubes[tube.name], look.wall, to_head, cover)
     return out
@@ -96,13 +91,13 @@ def _ground(
 
 
 @jit
-def _stem(stem: Grid32, fluid: Grid32, maps: FloatArray, level: float, cover: float, out: Grid32) -> None:
+def _stem(stem: Grid32, to_node: FloatArray, level: float, cover: float, out: Grid32) -> None:
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
-                x = maps[0, 0, 0] * i + maps[0, 0, 1] * j + maps[0, 0, 2] * k + maps[0, 0, 3]
-                y = maps[0, 1, 0] * i + maps[0, 1, 1] * j + maps[0, 1, 2] * k + maps[0, 1, 3]
-                z = maps[0, 2, 0] * i + maps[0, 2, 1] * j + maps[0, 2, 2] * k + maps[0, 2, 3]
+                x = to_node[0, 0] * i + to_node[0, 1] * j + to_node[0, 2] * k + to_node[0, 3]
+                y = to_node[1, 0] * i + to_node[1, 1] * j + to_node[1, 2] * k + to_node[1, 3]
+                z = to_node[2, 0] * i + to_node[2, 1] * j + to_node[2, 2] * k + to_node[2, 3]
                 if x < 0 or y < 0 or x > stem.shape[0] - 1 or y > stem.shape[1] - 1:
                     continue
                 share = min(max(0.5 - blend8(stem, x, y, z) / cover, 0.0), 1.0)

@@ -97,7 +97,7 @@ def cisternogram_look(rng: Generator, head: Head, timing: dict[str, Any], ambigu
 
 
 def tof_look(rng: Generator, head: Head, timing: dict[str, Any], bottom_mm: float) -> Look:
-    """Return brightness on the TOF, fresh blood about 1; ``bottom_mm`` is the height where the slab starts."""
+    """Return brightness on the TOF, fresh blood about 1, for a slab whose lower face is at ``bottom_mm``."""
     level = {name: _level(name, timing, rng) for name in _TISSUES}
     # Magnetisation transfer darkens brain, not fluid and fat.
     scale = {"fluid": 1.0, "fat": 1.0, "marrow": 0.9}

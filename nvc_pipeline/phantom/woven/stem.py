@@ -102,10 +102,10 @@ def ridged(sheet: Sheet, path: FloatArray, mm: float) -> Sheet:
 def pressed(
     sheet: Sheet, ground: Field, vessels: list[Tube], ease_mm: float = 1.0
 ) -> tuple[Sheet, FloatArray]:
-    """Return the sheet (whose distance is ``ground``) that yields to vessels, and how far each vertex went in (rows, columns), mm.
+    """Return the sheet that yields to vessels, and how far each vertex went in (rows, columns), mm.
 
-    The surface is a membrane on an elastic bed that a vessel may not cross: it takes the lowest shape
-    that stays under every vessel, and rises again over about ``ease_mm``.
+    ``ground`` is the sheet's distance. The surface is a membrane on an elastic bed that a vessel may not
+    cross: it takes the lowest shape that stays under every vessel, and rises again over about ``ease_mm``.
     """
     points, normals = sheet.points.reshape(-1, 3), sheet.normals().reshape(-1, 3)
     need = np.zeros(len(points))

@@ -60,12 +60,11 @@ class Web:
             away = np.abs(np.arange(len(points)) - pinned.mean()) - len(pinned) / 2
             size = hold.radius + (size - hold.radius) * np.clip(away / 20, 0, 1)
         lowest = max(hold.gap, 0.0) + 0.3 if hold is not None else float(self.rng.uniform(0.9, 2.2))
-        moved = points
         # A slack chain needs a breath of wind, or it stays straight.
         wind = np.zeros_like(points)
         for wave in (9.0, 17.0):
             phase = self.rng.uniform(0, 2 * np.pi, 3)
-            wind += self.rng.normal(0, 0.5, 3) * np.sin(np.arange(len(points))[:, None] / wave + phase)
+            wind += self.rng.normal(0, 0.9, 3) * np.sin(np.arange(len(points))[:, None] / wave + phase)
         moved = points + (1 - held)[:, None] * wind * np.clip(np.arange(len(points)) / 8, 0, 1)[:, None]
         path = np.concatenate([s.path for s in self.sevens.values()])
         ground = Ground(self.stem, self.dura, room, path, lowest)
@@ -118,12 +117,12 @@ def _hang_side(web: Web, side: Side, base: Tube) -> None:
     met = web.hold(side, "VA")
     wide = float(np.clip(rng.normal(1.5, 0.3), 0.8, 2.1))
     way = courses.vertebral(rng, stem, side, base.points[4], met)
-    va = web.hang(f"{side}_VA", side, "VA", way, (wide * 1.1, min(wide, base.wide[0])), met, "BA", 1.02)
+    va = web.hang(f"{side}_VA", side, "VA", way, (wide * 1.1, min(wide, base.wide[0])), met, "BA", 1.05)
     met = web.hold(side, "PICA")
     if met is not None or rng.random() > 0.065:
         origin = va.points[int(np.argmin(np.abs(va.points[:, 2] + rng.uniform(13, 22))))]
         way = courses.pica(rng, side, origin, met)
-        web.hang(f"{side}_PICA", side, "PICA", way, (0.95, 0.65), met, va.name, 1.05)
+        web.hang(f"{side}_PICA", side, "PICA", way, (0.95, 0.65), met, va.name, 1.15)
     branches = 2 if rng.random() < 0.26 else 1
     for number in range(max(branches, sum(h.kind == "AICA" for h in web.holds[side]))):
         met = web.hold(side, "AICA")
@@ -132,11 +131,11 @@ def _hang_side(web: Web, side: Side, base: Tube) -> None:
         way = courses.aica(rng, stem, seven, origin, met)
         start = float(rng.uniform(0.5, 0.7))
         name = f"{side}_AICA_{number + 1}"
-        web.hang(name, side, "AICA", way, (start, 0.75 * start), met, "BA", float(rng.uniform(1.0, 1.1)))
+        web.hang(name, side, "AICA", way, (start, 0.75 * start), met, "BA", float(rng.uniform(1.02, 1.18)))
     met = web.hold(side, "SCA")
     origin = base.points[int(np.argmin(np.abs(base.points[:, 2] - rng.uniform(27, 31))))]
     way = courses.superior_cerebellar(rng, stem, side, origin, met)
-    web.hang(f"{side}_SCA", side, "SCA", way, (0.8, 0.65), met, "BA", 1.04)
+    web.hang(f"{side}_SCA", side, "SCA", way, (0.8, 0.65), met, "BA", 1.08)
     for number in range(max(1, sum(h.kind == "vein" for h in web.holds[side]))):
         met = web.hold(side, "vein")
         way = courses.vein(rng, stem, side, met)
