@@ -34,9 +34,8 @@ def carve(
             for k in range(body.shape[2]):
                 z = low[2] + step * k
                 d = body[i, j, k]
-                if d > 5.0 and z > -20.0 and z < 20.0 and abs(x) > 12.0 and abs(x) < 30.0 and y < 16.0:
-                    pass
-                elif d > 3.0:
+                floccular = abs(z) < 12.0 and abs(x) > 12.0 and abs(x) < 30.0 and y < 16.0
+                if d > 3.0 and not floccular:
                     out[i, j, k] = d
                     continue
                 for n in range(len(lobules)):
@@ -57,10 +56,13 @@ def carve(
                 # Sheets fan out from the middle of the pons and bend toward the petrous side.
                 stack = (34.0 * np.arctan2(up, back) + 0.3 * abs(x) + warp) / shape[1]
                 number = np.floor(stack)
-                off = abs(stack - number - 0.5) * shape[1] * min(max(radius / 34.0, 0.4), 1.6)
+                scale = min(max(radius / 34.0, 0.4), 1.6)
+                off = abs(stack - number - 0.5) * shape[1] * scale
                 kind = int(number) % 4
+                # Where the sheets come close to each other only every second one is open.
+                half = 0.0 if scale < 0.7 and kind % 2 == 1 else shape[2] * min(scale, 1.0)
                 deep = 11.0 if kind == 0 else (6.0 if kind == 2 else 3.0)
-                cleft = shape[2] - off + min(max((d + deep) * 0.25, -1.0), 0.0)
+                cleft = half - off + min(max((d + deep) * 0.25, -1.0), 0.0)
                 d = max(d, cleft)
                 wide = (7.5 * np.exp(-(((z - 3.0) / 9.0) ** 2)) + 1.0) * shape[3]
                 roof = 1.5 + 7.0 * np.exp(-(((z - 4.0) / 7.0) ** 2)) * shape[4]

@@ -130,9 +130,9 @@ def vein(
     """Return way points of a vein over the pons to the peduncle."""
     x = side.sign_x
     height = float(rng.uniform(9.5, 14.0)) if hold is None else float(rng.uniform(1.0, 7.0))
-    start = ahead(stem, x * rng.uniform(3, 6), height, 0.6)
+    start = ahead(stem, x * rng.uniform(5.5, 8), height, 0.6)
     goal = np.array([x * 22.0, 3.5, rng.uniform(9, 12)])
-    return [start, ahead(stem, x * 9.0, height, 0.6)], [np.array([x * 19.5, -2.5, 11.0]), goal]
+    return [start, ahead(stem, x * 10.5, height, 0.6)], [np.array([x * 19.5, -2.5, 11.0]), goal]
 
 
 def petrosal_vein(rng: Generator, side: Side) -> FloatArray:

@@ -50,7 +50,7 @@ def make_woven_case(seed: int, options: CaseOptions) -> PhantomCase:
         voxel = np.array([plane, plane * rng.uniform(1.0, 1.2), rng.uniform(0.5, 0.9)])
         size = np.array([102.0, 88.0, rng.uniform(40, 52)])
         bright = tof_look(rng, head, parameters["tof"], float(_MIDDLE[2] - 0.5 * size[2]))
-        scan = draw_scan(rng, voxel, size, float(rng.uniform(0.015, 0.04)), False, hard)
+        scan = draw_scan(rng, voxel, size, float(rng.uniform(0.008, 0.024)), False, hard)
         second = _series(rng, head, moved @ pose, bright, scan)
     sides = (side_geometry(head, side, pose) for side in Side)
     truth = case_truth("woven", seed, first.acquired_voxel_mm or (), moved, sides)

@@ -27,7 +27,7 @@ class Field:
         out = np.empty((len(points), 3))
         for axis, unit in enumerate(np.eye(3) * 0.6 * self.step):
             out[:, axis] = self.at(points + unit) - self.at(points - unit)
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9))
 
     def onto(self, points: FloatArray, level: float = 0.0, steps: int = 12) -> FloatArray:
         """Return points (N, 3) moved along the slope to where the value is ``level``."""

@@ -29,6 +29,7 @@ from nvc_pipeline.phantom.woven.nerves import (
     porus_of,
 )
 from nvc_pipeline.phantom.woven.plan import Want, draw_plan
+from nvc_pipeline.phantom.woven.skin import Sheet
 from nvc_pipeline.phantom.woven.tubes import Tube, upright
 from nvc_pipeline.phantom.woven.web import Web, hang_all
 from nvc_pipeline.phantom.woven.yielding import pressed_nerve
@@ -155,7 +156,7 @@ def _made_way(tubes: list[Tube], seven: Seven, holds: list[Hold], ground: Field,
             out.append(tube)
             continue
         held = np.zeros(len(tube.points))
-        held[:6] = held[-3:] = 1.0
+        held[:4] = held[-3:] = 1.0
         points = settle(tube.points, tube.wide, held, free_ground, obstacle, 60, stiff=0.1)
         out.append(tube.moved(points))
     return out
@@ -167,7 +168,7 @@ def _off_vessels(ground: Field, vessels: list[Tube]) -> Field:
     return replace(ground, values=np.maximum(ground.values, np.where(away < 0.79, -away, -99.0)))
 
 
-def _dent(sheet: stem.Sheet, went: FloatArray, vessel: Tube, paths: dict[Side, FloatArray]) -> float:
+def _dent(sheet: Sheet, went: FloatArray, vessel: Tube, paths: dict[Side, FloatArray]) -> float:
     points, depth = sheet.points.reshape(-1, 3), went.reshape(-1)
     rows = np.flatnonzero(depth > 0.02)
     if not len(rows):

@@ -149,7 +149,7 @@ def _price(
     into = np.maximum(r - stem.at(hold.points), 0.0).max()
     price += max(into - max(-hold.gap, 0.0) - 0.1, 0.0) * (1.0 if hold.s <= 1.0 else 3.0)
     for tube in others:
-        price += np.maximum(r + 0.1 - tube.depth(hold.points), 0.0).max() * 0.6
+        price += np.maximum(r + 0.1 - tube.depth(hold.points), 0.0).max() * 2.0
     for other in before:
         apart = cKDTree(other.points).query(hold.points)[0].min() - r - other.radius
         price += max(0.25 - apart, 0.0) * 4.0

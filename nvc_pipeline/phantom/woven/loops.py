@@ -32,7 +32,7 @@ def blend8(values: Grid32, x: float, y: float, z: float) -> float:
     b = values[i, j + 1, k] * (1 - w) + values[i, j + 1, k + 1] * w
     c = values[i + 1, j, k] * (1 - w) + values[i + 1, j, k + 1] * w
     d = values[i + 1, j + 1, k] * (1 - w) + values[i + 1, j + 1, k + 1] * w
-    return (a * (1 - v) + b * v) * (1 - u) + (c * (1 - v) + d * v) * u
+    return float((a * (1 - v) + b * v) * (1 - u) + (c * (1 - v) + d * v) * u)
 
 
 @jit

@@ -11,7 +11,7 @@ from nvc_pipeline.domain.anatomy import Side, Zone
 Want = tuple[str, str, float]
 """Vessel class, zone, gap in mm before deformation."""
 
-_KINDS = {"AICA": 0.47, "PICA": 0.22, "VA": 0.15, "vein": 0.11, "SCA": 0.03, "BA": 0.02}
+_KINDS = {"AICA": 0.47, "PICA": 0.22, "VA": 0.15, "vein": 0.14, "SCA": 0.02}
 _ZONES = {
     Zone.ROOT_EXIT_POINT: 0.12,
     Zone.ATTACHED_SEGMENT: 0.32,

@@ -40,7 +40,8 @@ def paint(head: Head, look: Look, to_head: Affine, shape: tuple[int, int, int]) 
     fields = (head.dura, head.cerebellum, look.outside, look.fluid)
     maps = np.array([_to_nodes(f, to_head) for f in fields])
     levels = np.array([look.level["grey"], look.level["white"]])
-    _ground(*(f.values for f in fields), maps, levels, cover, out)
+    wall, folia, outside, fluid = (f.values for f in fields)
+    _ground(wall, folia, outside, fluid, maps, levels, cover, out)
     nerves = [*head.nerves, *(t for s in head.sevens.values() for t in (s.buried, s.free))]
     for tube in [*head.ears, *nerves]:
         _lay(out, tube, look.tubes[tube.name], None, to_head, cover)

@@ -59,7 +59,8 @@ def signed_field(sheet: Sheet, low: FloatArray, high: FloatArray, step: float) -
     Close to the sheet it is fitted to the planes of the vertices around; farther off it is the distance
     to the nearest vertex, signed by that vertex's normal.
     """
-    shape = tuple(6 * (int(np.ceil((b - a) / step)) // 6 + 1) + 1 for a, b in zip(low, high, strict=True))
+    i, j, k = (6 * (int(np.ceil((b - a) / step)) // 6 + 1) + 1 for a, b in zip(low, high, strict=True))
+    shape = (i, j, k)
     points, normals = sheet.points.reshape(-1, 3), sheet.normals().reshape(-1, 3)
     axes = [a + 6 * step * np.arange((n - 1) // 6 + 1) for a, n in zip(low, shape, strict=True)]
     coarse = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
@@ -69,7 +70,7 @@ def signed_field(sheet: Sheet, low: FloatArray, high: FloatArray, step: float) -
     side = np.einsum("ij,ij->i", coarse.reshape(-1, 3) - few[index], few_normals[index])
     far = np.where(distance < 3.0, side, np.sign(side) * distance).reshape(coarse.shape[:3])
     values = np.empty(shape, np.float32)
-    on_lattice(far.astype(np.float32), np.diag([1 / 6, 1 / 6, 1 / 6, 1.0]), values.shape, values)
+    on_lattice(far.astype(np.float32), np.diag([1 / 6, 1 / 6, 1 / 6, 1.0]), shape, values)
     top, bottom = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     scatter_planes((points - low) / step, normals, 2.3, top, bottom)
     near = bottom > 1e-4

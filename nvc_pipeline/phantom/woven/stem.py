@@ -73,7 +73,7 @@ def _relief(height: float, off: FloatArray, bumps: FloatArray) -> FloatArray:
         inside = np.clip((height - low) / 3.0, 0, 1) * np.clip((high - height) / 3.0, 0, 1)
         return np.asarray(mm * inside * np.exp(-(((off - at) / wide) ** 2)))
 
-    return (
+    relief = (
         bump(25, 16, -30, 1, 1.3) * bumps[0]  # pyramids
         - bump(0, 10, -34, 1, 1.3) * bumps[1]  # anterior median fissure
         + bump(72, 16, -17, -1.5, 1.5) * bumps[2]  # olives
@@ -83,6 +83,7 @@ def _relief(height: float, off: FloatArray, bumps: FloatArray) -> FloatArray:
         + bump(118, 22, 2, 24, 5.5) * bumps[6].clip(0.8, 1.3)  # middle cerebellar peduncles
         - bump(180, 30, -10, 30, 1.6) * bumps[7]  # floor of the fourth ventricle
     )
+    return np.asarray(relief)
 
 
 def field_of(sheet: Sheet) -> Field:
@@ -122,13 +123,13 @@ def pressed(
             hit = inside > 0
             if hit.any():
                 need[row] = max(need[row], float((along[hit] + np.sqrt(inside[hit])).max()))
-    need = np.clip(need, 0.0, 3.0).reshape(sheet.points.shape[:2])
+    need = np.asarray(np.clip(need, 0.0, 3.0)).reshape(sheet.points.shape[:2])
     if not need.any():
         return sheet, need
     side = float(np.median(np.linalg.norm(np.diff(sheet.points, axis=1), axis=2)))
     hold = 1.0 / (1.0 + (side / ease_mm) ** 2 / 4)
-    went = need.copy()
+    went: FloatArray = need.copy()
     for _ in range(int(6 * ease_mm / side)):
         mean = (np.roll(went, 1, 0) + np.roll(went, -1, 0) + np.roll(went, 1, 1) + np.roll(went, -1, 1)) / 4
-        went = np.maximum(need, hold * mean)
+        went = np.asarray(np.maximum(need, hold * mean))
     return Sheet(sheet.points - sheet.normals() * went[:, :, None]), went

@@ -47,12 +47,16 @@ class Tube:
         nearest = cKDTree(self.points).query(places)[1]
         off = places - self.points[nearest]
         line = self.tangents()[nearest]
-        off = off - np.einsum("ij,ij->i", off, line)[:, None] * line
+        ahead = np.einsum("ij,ij->i", off, line)
+        off = off - ahead[:, None] * line
         thin, square = np.einsum("ij,ij->i", off, self.across[nearest]) ** 2, np.einsum("ij,ij->i", off, off)
         n, w = self.narrow[nearest] ** 2, self.wide[nearest] ** 2
         root = np.sqrt(thin / n + (square - thin) / w)
         slope = np.sqrt(thin / n**2 + (square - thin) / w**2)
-        return np.where(slope > 1e-9, (root - 1) * root / np.maximum(slope, 1e-9), -np.sqrt(n))
+        depth = np.where(slope > 1e-9, (root - 1) * root / np.maximum(slope, 1e-9), -np.sqrt(n))
+        # Beyond an end there is nothing to be inside of.
+        gone = np.abs(ahead) - float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).max())
+        return np.asarray(np.maximum(depth, gone))
 
     def skin(self, spacing_mm: float = 0.08) -> tuple[FloatArray, FloatArray]:
         """Return places on the surface (M, 3), and for each the number of its centre point (M,)."""

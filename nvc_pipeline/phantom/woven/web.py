@@ -68,7 +68,9 @@ class Web:
         moved = points + (1 - held)[:, None] * wind * np.clip(np.arange(len(points)) / 8, 0, 1)[:, None]
         path = np.concatenate([s.path for s in self.sevens.values()])
         ground = Ground(self.stem, self.dura, room, path, lowest)
-        rest = settle(moved, size, held, ground, self._obstacle(hold, lowest, parent, points[0]), slack=slack)
+        rest = settle(
+            moved, size, held, ground, self._obstacle(hold, lowest, kind, parent, points), slack=slack
+        )
         fine = courses.dense(rest)
         along = np.linspace(0, len(size) - 1, len(fine))
         tube = replace(
@@ -80,14 +82,17 @@ class Web:
         self.vessels.append(tube)
         return tube
 
-    def _obstacle(self, hold: Hold | None, lowest: float, parent: str | None, start: FloatArray) -> Obstacle:
+    def _obstacle(
+        self, hold: Hold | None, lowest: float, kind: str, parent: str | None, points: FloatArray
+    ) -> Obstacle:
         found = [balls(s.free, lowest) for s in self.sevens.values()]
         found += [balls(nerve, 0.12) for nerve in self.nerves]
         for vessel in self.vessels:
             one = balls(vessel, 0.15)
-            if vessel.name == parent:
-                # A branch starts inside its parent.
-                far = np.linalg.norm(one.centres - start, axis=1) > 3.0
+            if vessel.name == parent or kind == "VA" == str(vessel.vessel):
+                # A branch starts inside its parent, and the VAs end in each other.
+                end, reach = (points[0], 3.0) if kind not in ("VA", "vein") else (points[-1], 5.0)
+                far = np.linalg.norm(one.centres - end, axis=1) > reach
                 one = Obstacle(one.centres[far], one.size[far], one.room[far])
             found.append(one)
         for other in (h for side in self.holds.values() for h in side):
@@ -136,13 +141,15 @@ def _hang_side(web: Web, side: Side, base: Tube) -> None:
     origin = base.points[int(np.argmin(np.abs(base.points[:, 2] - rng.uniform(27, 31))))]
     way = courses.superior_cerebellar(rng, stem, side, origin, met)
     web.hang(f"{side}_SCA", side, "SCA", way, (0.8, 0.65), met, "BA", 1.08)
+    line = courses.petrosal_vein(rng, side)
+    thick = float(rng.uniform(0.8, 1.3))
+    trunk = web.hang(
+        f"{side}_petrosal_vein", side, "vein", (list(line), []), (0.7 * thick, thick), None, slack=1.03
+    )
     for number in range(max(1, sum(h.kind == "vein" for h in web.holds[side]))):
         met = web.hold(side, "vein")
         way = courses.vein(rng, stem, side, met)
-        web.hang(f"{side}_vein_{number + 1}", side, "vein", way, (0.4, 0.6), met, room=0.08)
-    line = courses.petrosal_vein(rng, side)
-    thick = float(rng.uniform(0.8, 1.3))
-    web.hang(f"{side}_petrosal_vein", side, "vein", (list(line), []), (0.7 * thick, thick), None, slack=1.03)
+        web.hang(f"{side}_vein_{number + 1}", side, "vein", way, (0.4, 0.6), met, trunk.name, room=0.08)
     for number, other in enumerate(h for h in web.holds[side] if h not in list(web.owner.values())):
         way = courses.vein(rng, stem, side, other)
         web.hang(f"{side}_{other.kind}_extra_{number}", side, other.kind, way, (0.5, 0.5), other)
