@@ -91,7 +91,7 @@ def settle(
             points = points + free * fix
         points = points + free * _out_of_ground(points, radius, ground)
         points = points + free * push_off(points, radius, obstacle.room, obstacle.centres, obstacle.size)
-        if turn % 20 == 19:
+        if turn % 20 == 10:
             points[1:-1] += 0.3 * free[1:-1] * ((points[:-2] + points[2:]) / 2 - points[1:-1])
     return points
 

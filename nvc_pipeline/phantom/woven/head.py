@@ -147,7 +147,7 @@ def _made_way(tubes: list[Tube], seven: Seven, holds: list[Hold], ground: Field,
         Obstacle(h.points[::2], np.full(len(h.points[::2]), h.radius), np.full(len(h.points[::2]), 0.12))
         for h in holds
     ]
-    obstacle = gathered([balls(seven.free, 0.12), *pieces])
+    obstacle = gathered([balls(seven.free, 0.25), *pieces])
     free_ground = Ground(ground, dura, -50.0, np.zeros((0, 3)), -50.0)
     out = []
     for tube in tubes:

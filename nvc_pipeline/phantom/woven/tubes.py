@@ -56,7 +56,7 @@ class Tube:
         depth = np.where(slope > 1e-9, (root - 1) * root / np.maximum(slope, 1e-9), -np.sqrt(n))
         # Beyond an end there is nothing to be inside of.
         gone = np.abs(ahead) - float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).max())
-        return np.asarray(np.maximum(depth, gone))
+        return np.asarray(np.where(gone > 0.0, np.maximum(depth, gone), depth))
 
     def skin(self, spacing_mm: float = 0.08) -> tuple[FloatArray, FloatArray]:
         """Return places on the surface (M, 3), and for each the number of its centre point (M,)."""

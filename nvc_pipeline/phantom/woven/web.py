@@ -53,6 +53,11 @@ class Web:
     ) -> Tube:
         """Hang a vessel along way points, its radius going from one to the other value, and keep it."""
         points, held = courses.joined(way[0], hold, way[1])
+        if kind == "vein":
+            held[:2] = 0.0
+        if kind not in ("VA", "BA"):
+            # An end in the open may be pushed aside like any other link.
+            held[-1] = 0.0
         size = np.linspace(*radius, len(points)) * (1 + 0.06 * np.sin(np.arange(len(points)) * 0.21))
         if hold is not None:
             self.owner[name] = hold
