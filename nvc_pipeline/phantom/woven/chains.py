@@ -96,6 +96,60 @@ def settle(
     return points
 
 
+def cleared(
+    chain: FloatArray,
+    radius: FloatArray,
+    held: FloatArray,
+    ground: Ground,
+    obstacle: Obstacle,
+    room_mm: float = 0.06,
+    rounds: int = 60,
+) -> FloatArray:
+    """Return the chain (N, 3) with what still enters an obstacle led round it.
+
+    A chain at rest balances bending against contact, and one that runs through an obstacle is pushed both
+    ways at once. So the deepest breach is taken at a time: the chain is shifted at right angles to both, to
+    the side that leaves less in anything.
+    """
+    points = np.array(chain)
+    obstacle = _within(obstacle, points)
+    room = np.full(len(obstacle.size), room_mm)
+    free = 1.0 - held
+    for _ in range(rounds):
+        depth = _breach(points, radius, room, obstacle) * (free > 0.5)
+        at = int(np.argmax(depth))
+        if depth[at] <= 0.0:
+            break
+        away = np.linalg.norm(obstacle.centres - points[at], axis=1) - obstacle.size
+        ball = int(np.argmin(away))
+        near = obstacle.centres[np.linalg.norm(obstacle.centres - obstacle.centres[ball], axis=1) < 1.2]
+        line = np.linalg.svd(near - near.mean(axis=0))[2][0]
+        way = np.cross(line, points[min(at + 1, len(points) - 1)] - points[max(at - 1, 0)])
+        off = points[at] - obstacle.centres[ball]
+        off = off - off @ line * line
+        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        want = radius[at] + obstacle.size[ball] + room_mm + 0.01
+        bump = (np.exp(-0.5 * ((along - along[at]) / 1.8) ** 2) * free)[:, None]
+        tries = []
+        for one in (way, -way, ground.stem.slope(points[at][None])[0]):
+            across = one - one @ line * line
+            size = float(np.linalg.norm(across))
+            if size < 0.1 * LINK_MM:
+                continue
+            across = across / size
+            by = -(off @ across) + np.sqrt(max((off @ across) ** 2 + want**2 - off @ off, 0.0))
+            moved = points + bump * by * across
+            tries.append(moved + free[:, None] * _out_of_ground(moved, radius, ground))
+        if not tries:
+            break
+        points = min(tries, key=lambda t: float(_breach(t, radius, room, obstacle).sum()))
+    return points
+
+
+def _breach(points: FloatArray, radius: FloatArray, room: FloatArray, obstacle: Obstacle) -> FloatArray:
+    return np.asarray(np.linalg.norm(push_off(points, radius, room, obstacle.centres, obstacle.size), axis=1))
+
+
 def _within(obstacle: Obstacle, points: FloatArray, margin_mm: float = 6.0) -> Obstacle:
     low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
     near = np.all((obstacle.centres > low) & (obstacle.centres < high), axis=1)

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.phantom.woven import fossa, stem
-from nvc_pipeline.phantom.woven.chains import Ground, Obstacle, balls, gathered, settle
+from nvc_pipeline.phantom.woven.chains import Ground, Obstacle, balls, cleared, gathered, settle
 from nvc_pipeline.phantom.woven.ear import draw_ear
 from nvc_pipeline.phantom.woven.fields import Field
 from nvc_pipeline.phantom.woven.holds import Hold, draw_hold, measured_gap
@@ -156,9 +156,9 @@ def _made_way(tubes: list[Tube], seven: Seven, holds: list[Hold], ground: Field,
             out.append(tube)
             continue
         held = np.zeros(len(tube.points))
-        held[:4] = held[-3:] = 1.0
+        held[:4] = 1.0
         points = settle(tube.points, tube.wide, held, free_ground, obstacle, 60, stiff=0.1)
-        out.append(tube.moved(points))
+        out.append(tube.moved(cleared(points, tube.wide, held, free_ground, obstacle)))
     return out
 
 

@@ -109,7 +109,7 @@ def pressed(
     cross: it takes the lowest shape that stays under every vessel, and rises again over about ``ease_mm``.
     """
     points, normals = sheet.points.reshape(-1, 3), sheet.normals().reshape(-1, 3)
-    need = np.zeros(len(points))
+    need: FloatArray = np.zeros(len(points))
     for vessel in vessels:
         breach = ground.at(vessel.points) < vessel.wide + 0.02
         if not breach.any():

@@ -53,7 +53,7 @@ class Tube:
         n, w = self.narrow[nearest] ** 2, self.wide[nearest] ** 2
         root = np.sqrt(thin / n + (square - thin) / w)
         slope = np.sqrt(thin / n**2 + (square - thin) / w**2)
-        depth = np.where(slope > 1e-9, (root - 1) * root / np.maximum(slope, 1e-9), -np.sqrt(n))
+        depth: FloatArray = np.where(slope > 1e-9, (root - 1) * root / np.maximum(slope, 1e-9), -np.sqrt(n))
         # Beyond an end there is nothing to be inside of.
         gone = np.abs(ahead) - float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).max())
         return np.asarray(np.where(gone > 0.0, np.maximum(depth, gone), depth))

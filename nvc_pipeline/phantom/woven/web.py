@@ -10,11 +10,11 @@ from numpy.random import Generator
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.phantom.woven import courses
-from nvc_pipeline.phantom.woven.chains import Ground, Obstacle, balls, gathered, settle
+from nvc_pipeline.phantom.woven.chains import LINK_MM, Ground, Obstacle, balls, cleared, gathered, settle
 from nvc_pipeline.phantom.woven.fields import Field
 from nvc_pipeline.phantom.woven.holds import Hold
 from nvc_pipeline.phantom.woven.nerves import Seven
-from nvc_pipeline.phantom.woven.tubes import Tube, round_tube
+from nvc_pipeline.phantom.woven.tubes import Tube, arc, round_tube
 
 
 class Web:
@@ -73,13 +73,18 @@ class Web:
         moved = points + (1 - held)[:, None] * wind * np.clip(np.arange(len(points)) / 8, 0, 1)[:, None]
         path = np.concatenate([s.path for s in self.sevens.values()])
         ground = Ground(self.stem, self.dura, room, path, lowest)
-        rest = settle(
-            moved, size, held, ground, self._obstacle(hold, lowest, kind, parent, points), slack=slack
-        )
+        obstacle = self._obstacle(hold, lowest, kind, parent, points)
+        rest = settle(moved, size, held, ground, obstacle, slack=slack)
+        # A link that was stretched over an obstacle hides it: links of one length don't.
+        s = arc(rest)
+        even = np.linspace(0.0, s[-1], int(np.ceil(s[-1] / (0.75 * LINK_MM))) + 1)
+        rest = np.stack([np.interp(even, s, rest[:, k]) for k in range(3)], axis=1)
+        size, held = np.interp(even, s, size), np.interp(even, s, held)
+        rest = cleared(rest, size, held, ground, obstacle)
         fine = courses.dense(rest)
-        along = np.linspace(0, len(size) - 1, len(fine))
+        size = np.interp(np.linspace(0.0, 1.0, len(fine)), arc(rest) / arc(rest)[-1], size)
         tube = replace(
-            round_tube(name, kind, fine, np.interp(along, np.arange(len(size)), size)),
+            round_tube(name, kind, fine, size),
             side=side,
             vessel=VesselClass(kind),
             parent=parent,

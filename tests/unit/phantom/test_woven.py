@@ -19,7 +19,7 @@ from nvc_pipeline.phantom.woven.scanner import kernel
 from nvc_pipeline.phantom.woven.tubes import round_tube
 from nvc_pipeline.phantom.woven.yielding import perimeter
 
-COARSE = CaseOptions(voxel_mm=1.0, tof_probability=1.0, label_spacing_mm=0.7)
+COARSE = CaseOptions(voxel_mm=1.0, tof_probability=1.0, label_spacing_mm=0.5)
 ASKED = {
     Side.LEFT: (("AICA", "attached_segment", -0.8), ("vein", "distal_cisternal", 0.5)),
     Side.RIGHT: (("AICA", "distal_cisternal", -1.0),),
@@ -113,16 +113,21 @@ def test_gaps_agree_with_another_way_to_measure_them(head, truths, side):
         assert cKDTree(turn).query(skin[near])[0].min() == pytest.approx(max(contact["gap_mm"], 0), abs=0.07)
 
 
-def test_nothing_lies_in_anything_else(head):
+@pytest.mark.parametrize("seed", [3, 20, 23])
+def test_nothing_near_the_nerve_lies_in_anything_else(head, seed):
+    """Far from nerve VII vessels may cross each other (docs/phantom.md); near it nothing may."""
+    drawn = head if seed == 3 else draw_head(child_generator(seed, 80), None)
     for side in Side:
-        nerve = head.sevens[side].free
-        for other in [*head.vessels, *(t for t in head.nerves if t.side is side)]:
+        nerve = drawn.sevens[side].free
+        for other in [*drawn.vessels, *(t for t in drawn.nerves if t.side is side)]:
             assert nerve.depth(other.skin(0.15)[0]).min() > -0.05, other.name
-    for one in head.vessels:
-        for two in head.vessels:
-            if one is two or two.name == one.parent or one.name == two.parent or one.parent == two.parent:
-                continue
-            assert two.depth(one.skin(0.2)[0]).min() > -0.05, (one.name, two.name)
+        course = cKDTree(np.concatenate([drawn.sevens[side].path, nerve.points]))
+        for one in drawn.vessels:
+            skin = one.skin(0.2)[0]
+            skin = skin[course.query(skin)[0] < 5.0]
+            for two in drawn.vessels:
+                if len(skin) and two is not one and two.name != one.parent and one.name != two.parent:
+                    assert two.depth(skin).min() > -0.05, (one.name, two.name)
 
 
 def test_a_kernel_keeps_level_and_place():
@@ -152,8 +157,7 @@ def test_labels_lie_where_the_truth_says(case, side):
     names = {name: i for i, name in case.labels.names.items()}
     line = np.array(truth["nerve"]["centreline_lps_mm"])[15:-5]
     ijk = np.rint(case.labels.affine.to_ijk(Points(line)).xyz).astype(int)
-    # A thin nerve is hardly wider than a voxel of these labels.
-    assert np.mean(case.labels.array[tuple(ijk.T)] == names[f"facial_nerve_{side}"]) > 0.65
+    assert np.mean(case.labels.array[tuple(ijk.T)] == names[f"facial_nerve_{side}"]) > 0.85
     for vessel in truth["vessels"]:
         kind = vessel["vessel_class"]
         line = np.array(vessel["centreline_lps_mm"])
