@@ -36,7 +36,7 @@ from nvc_pipeline.segment.region import RegionSpec
 from nvc_pipeline.segment.samples import RegionSample, load_region_sample
 from nvc_pipeline.segment.train import SampleSet, fit_fine, is_held_out, read_samples, region_spec
 
-FEATURES, PATCH = (12, 24, 48, 80), 40
+FEATURES, PATCH = (12, 24, 48, 80), 32
 HOLDOUT = 0.2
 GROUPS: dict[str, tuple[str, ...]] = {
     "contrast": ("structure_p", "clutter_p", "slow_flow_p", "level_sd", "gamma_p", "curve_p", "invert_p"),

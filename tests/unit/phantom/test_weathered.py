@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from nvc_pipeline.domain.anatomy import Grade, Side, Zone
 from nvc_pipeline.geometry import Affine, Points
-from nvc_pipeline.phantom.case import FAMILIES, TEST_FAMILIES, CaseOptions, make_case
+from nvc_pipeline.phantom.case import CaseOptions, make_case
 from nvc_pipeline.phantom.truth import side_truth
 from nvc_pipeline.phantom.weathered.ground import side_geometry
 from nvc_pipeline.phantom.weathered.head import stem
@@ -32,11 +32,6 @@ def head():
 @pytest.fixture(scope="module")
 def case():
     return make_case("weathered", 3, COARSE)
-
-
-def test_no_one_trains_on_it():
-    assert "weathered" in TEST_FAMILIES
-    assert "weathered" not in FAMILIES
 
 
 def test_height_is_the_distance_near_the_surface():
