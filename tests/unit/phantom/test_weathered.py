@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 from nvc_pipeline.domain.anatomy import Grade, Side, Zone
 from nvc_pipeline.geometry import Affine, Points
@@ -16,6 +15,7 @@ from nvc_pipeline.phantom.weathered.ground import side_geometry
 from nvc_pipeline.phantom.weathered.head import stem
 from nvc_pipeline.phantom.weathered.meet import draw_head
 from nvc_pipeline.phantom.weathered.rods import Rod, settle, through, wall_gap
+from tests.unit.phantom.alignment import best_shift
 
 COARSE = CaseOptions(voxel_mm=1.0, tof_probability=1.0, label_spacing_mm=0.7)
 ASKED = {
@@ -118,24 +118,10 @@ def test_labels_lie_where_the_truth_says(case, side):
     assert np.mean(case.labels.array[tuple(ijk.T)] == index) > 0.8
 
 
-def _best_shift(volume, labels, names, back, sign):
-    """Return the shift along each axis, in voxels, at which ``names`` explain the image best."""
-    mask = np.isin(labels.array, [i for i, n in labels.names.items() if n in names]).astype(np.float32)
-    near = np.argwhere(gaussian_filter(mask, 2.0) > 0.02)[::3]
-    places = volume.affine.inverse().apply(back.apply(labels.affine.apply(near)))
-    values = mask[tuple(near.T)]
-    steps = (-1.0, -0.5, 0.0, 0.5, 1.0)
-    best = []
-    for axis in np.eye(3):
-        seen = [map_coordinates(volume.array.astype(float), (places + d * axis).T, order=1) for d in steps]
-        best.append(steps[int(np.argmax([sign * np.corrcoef(v, values)[0, 1] for v in seen]))])
-    return best
-
-
 def test_both_series_show_the_labels_in_their_place(case):
     """Labels, truth and images share one space: a flip would show, and so would half a voxel."""
     still = Affine.identity()
-    assert _best_shift(case.cisternogram, case.labels, {"brainstem"}, still, -1.0) == [0.0] * 3
+    assert best_shift(case.cisternogram, case.labels, {"brainstem"}, still, -1.0) == [0.0] * 3
     moved = Affine(np.asarray(case.truth["tof_from_cisternogram"]))
     arteries = {"BA", "VA_left", "VA_right", "AICA_left", "AICA_right", "PICA_left", "PICA_right"}
-    assert _best_shift(case.tof, case.labels, arteries, moved, 1.0) == [0.0] * 3
+    assert best_shift(case.tof, case.labels, arteries, moved, 1.0) == [0.0] * 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Grade, Side, Zone
@@ -18,6 +17,7 @@ from nvc_pipeline.phantom.woven.plan import draw_plan
 from nvc_pipeline.phantom.woven.scanner import kernel
 from nvc_pipeline.phantom.woven.tubes import round_tube
 from nvc_pipeline.phantom.woven.yielding import perimeter
+from tests.unit.phantom.alignment import best_shift
 
 COARSE = CaseOptions(voxel_mm=1.0, tof_probability=1.0, label_spacing_mm=0.5)
 ASKED = {
@@ -178,26 +178,12 @@ def test_the_plan_holds_sides_that_meet_nothing_and_every_zone():
     assert 0.18 < np.mean(gaps < 0) < 0.4
 
 
-def _best_shift(volume, labels, names, back, sign):
-    """Return the shift along each axis, in voxels, at which ``names`` explain the image best."""
-    mask = np.isin(labels.array, [i for i, n in labels.names.items() if n in names]).astype(np.float32)
-    near = np.argwhere(gaussian_filter(mask, 2.0) > 0.02)[::3]
-    places = volume.affine.inverse().apply(back.apply(labels.affine.apply(near)))
-    values = mask[tuple(near.T)]
-    steps = (-1.0, -0.5, 0.0, 0.5, 1.0)
-    best = []
-    for axis in np.eye(3):
-        seen = [map_coordinates(volume.array.astype(float), (places + d * axis).T, order=1) for d in steps]
-        best.append(steps[int(np.argmax([sign * np.corrcoef(v, values)[0, 1] for v in seen]))])
-    return best
-
-
 def test_both_series_show_the_labels_in_their_place(case):
     """Labels, truth and images share one space: a flip would show, and so would half a voxel."""
     arteries = {"BA", "VA_left", "VA_right", "AICA_left", "AICA_right", "PICA_left", "PICA_right"}
     still = Affine.identity()
-    assert _best_shift(case.cisternogram, case.labels, {"brainstem", *arteries}, still, -1.0) == [0.0] * 3
+    assert best_shift(case.cisternogram, case.labels, {"brainstem", *arteries}, still, -1.0) == [0.0] * 3
     moved = Affine(np.asarray(case.truth["tof_from_cisternogram"]))
-    assert _best_shift(case.tof, case.labels, arteries, moved, 1.0) == [0.0] * 3
+    assert best_shift(case.tof, case.labels, arteries, moved, 1.0) == [0.0] * 3
     turned = case.cisternogram.with_array(np.roll(case.cisternogram.array, 1, axis=0))
-    assert _best_shift(turned, case.labels, {"brainstem", *arteries}, still, -1.0) != [0.0] * 3
+    assert best_shift(turned, case.labels, {"brainstem", *arteries}, still, -1.0) != [0.0] * 3
