@@ -292,11 +292,11 @@ def _landmark_sd(traced: TracedSide) -> float:
 
 
 def _ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
-    """Return the SD of the root exit point (a default where it was not seen) and of the detachment, mm."""
+    """Return the SD of the root exit point (never under a floor) and of the detachment, mm."""
     nerve = traced.nerve
     seen = None if nerve is None else nerve.exit_point
     scale = config.interval.corridor_ends_scale
-    exit_sd = config.interval.unseen_exit_sd_mm if seen is None else scale * seen.sd_mm
+    exit_sd = max(config.interval.least_exit_sd_mm, 0.0 if seen is None else scale * seen.sd_mm)
     return exit_sd, scale * _landmark_sd(traced)
 
 

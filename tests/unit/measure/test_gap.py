@@ -1,12 +1,17 @@
 """The gap to the corridor: vessels sunk into the pons, and a corridor whose place is uncertain."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.measurement.scenes import draw_scene, image_of, traced_of
+from nvc_pipeline.domain.segmentation import LandmarkEstimate
+from nvc_pipeline.geometry import Points
 from nvc_pipeline.measure.gap import corridor_sd, gap_profile
 from nvc_pipeline.measure.interval import soft_overlap
 from nvc_pipeline.measure.refine import nerve_path, refine_vessel
+from nvc_pipeline.measure.side import measure_side
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,24 @@ def test_a_corridor_that_may_lie_elsewhere_counts_on_the_pons_alone(over_the_cor
     # A vessel that crosses the whole strip is as near wherever the strip lies.
     assert corridor_sd(refined, path, s, (0.6, 0.3), config) < 0.3
     assert corridor_sd(refined, path, 3.0, (0.6, 0.3), config) == 0.0
+
+
+def test_a_vessel_just_beyond_the_traced_exit_is_not_excluded(config):
+    """On heads unlike those of its training a network puts the exit millimetres short, and is sure of it."""
+    rng = np.random.default_rng(4)
+    scene = draw_scene(rng, "corridor", 0.2)
+    volume, _ = image_of(scene, rng, voxel_mm=(0.5, 0.5, 0.5), snr=40.0, size_mm=12.0)
+    traced = traced_of(scene, rng)
+    whole = measure_side(traced, volume, config).contacts[0]
+    course = traced.nerve.attached.xyz
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(course, axis=0), axis=1))])
+    short = course[along - along[-1] > whole.arc_length_mm.value + 3.0]
+    sure = LandmarkEstimate(Points(short[:1]), 0.3, 0.95)
+    nerve = replace(traced.nerve, attached=Points(short), exit_point=sure)
+    found = measure_side(replace(traced, nerve=nerve), volume, config).contacts[0]
+    assert whole.gap_mm.value == pytest.approx(0.2, abs=0.1)
+    assert found.gap_mm.value > 0.8
+    assert found.gap_mm.low < 0.43
 
 
 @pytest.mark.parametrize(("gap", "stated"), [(0.4, 0.4), (0.0, 0.0), (-0.02, -0.018), (-1.0, -0.1)])
