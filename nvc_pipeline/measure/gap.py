@@ -168,7 +168,7 @@ def corridor_sd(
     if sheet is None or part is None or at > config.zones.detachment_from_mm or attached.sum() < 5:
         return 0.0
     exit_sd, detachment_sd = ends_sd_mm
-    points, arc = _longer(path.points[attached], path.arc[attached], _SPREAD * exit_sd)
+    points, arc = lengthened(path.points[attached], path.arc[attached], _SPREAD * exit_sd)
     half, step = config.zones.corridor_half_width_mm, 0.25
     local = sheet.local(points)
     near = np.asarray(sheet.inside(local, -0.2), dtype=np.bool_) & (
@@ -199,8 +199,8 @@ def corridor_sd(
     return float(np.std(smallest))
 
 
-def _longer(points: FloatArray, arc: FloatArray, by_mm: float) -> tuple[FloatArray, FloatArray]:
-    """Return the path continued straight before its start, by about ``by_mm``, at a coarser step."""
+def lengthened(points: FloatArray, arc: FloatArray, by_mm: float) -> tuple[FloatArray, FloatArray]:
+    """Return a path (N, 3) and its arc lengths (N,), continued straight before its start, every 0.2 mm."""
     every = max(1, round(0.2 / float(arc[1] - arc[0])))
     back = points[0] - points[min(10, len(points) - 1)]
     back = back / max(float(np.linalg.norm(back)), 1e-9)

@@ -8,6 +8,7 @@ from nvc_pipeline.domain.case import Contact, NerveRecord, Point, Schemes, SideR
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import FacialNerve, TracedSide, Vessel
 from nvc_pipeline.geometry import Points, Volume
+from nvc_pipeline.measure.approach import touch_elsewhere
 from nvc_pipeline.measure.cistern import side_measures
 from nvc_pipeline.measure.doubt import findings_against, touch_probability
 from nvc_pipeline.measure.grade import contact_threshold
@@ -15,7 +16,7 @@ from nvc_pipeline.measure.pattern import pattern_of
 from nvc_pipeline.measure.refine import nerve_path
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import side_score
-from nvc_pipeline.measure.vessel import measure_vessel, surroundings
+from nvc_pipeline.measure.vessel import ends_sd, measure_vessel, surroundings
 
 
 def measure_side(
@@ -53,11 +54,11 @@ def measure_side(
     about = surroundings(traced, cisternogram, config)
     found = [measure_vessel(traced, v, path, cisternogram, config, about) for v in traced.vessels]
     contacts = tuple(sorted((c for c in found if c is not None), key=_weight))
-    doubts = doubts_about(traced, contacts, config)
+    tau = contact_threshold(cisternogram.resolution_mm, config.grades)
+    doubts = doubts_about(traced, contacts, tau, config)
     priority = priority_of(contacts, unresolved=bool(doubts))
     if symptomatic and priority is Priority.C:
         doubts.append("symptomatic_side_without_contact")
-    tau = contact_threshold(cisternogram.resolution_mm, config.grades)
     grade, chances, schemes = _side_grade(contacts, config)
     measures, course = side_measures(traced, contacts, cisternogram, config)
     return SideReport(
@@ -127,8 +128,13 @@ def _grooved(contact: Contact, config: MeasureConfig) -> bool:
     return thin or (dent is not None and dent >= config.grades.pons_indentation_mm)
 
 
-def doubts_about(traced: TracedSide, contacts: tuple[Contact, ...], config: MeasureConfig) -> list[str]:
-    """Return why the side needs a reader's eye; any of these keeps it from being called C."""
+def doubts_about(
+    traced: TracedSide, contacts: tuple[Contact, ...], tau_mm: float, config: MeasureConfig
+) -> list[str]:
+    """Return why the side needs a reader's eye; any of these keeps it from being called C.
+
+    ``tau_mm`` is the contact threshold.
+    """
     doubts = [f"{c.vessel_id}: {c.gap_mm.reason}" for c in contacts if not c.gap_mm.valid]
     doubts += findings_against(traced.findings)
     nerve = traced.nerve
@@ -142,7 +148,11 @@ def doubts_about(traced: TracedSide, contacts: tuple[Contact, ...], config: Meas
     if nerve.detachment.sd_mm > config.landmark_sd_max_mm:
         doubts.append("detachment_point_uncertain")
     seen = priority_of(contacts, unresolved=False) is not Priority.C
-    if not seen and touch_probability(contacts) >= config.undecided_probability:
+    path = nerve_path(nerve, config.fit.curve_step_mm)
+    stated = {c.vessel_id: c.arc_length_mm.value for c in contacts if c.arc_length_mm.value is not None}
+    elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config)[0], config)
+    touch = 1.0 - (1.0 - touch_probability(contacts)) * (1.0 - elsewhere)
+    if not seen and touch >= config.undecided_probability:
         doubts.append("contact_not_excluded")
     return doubts
 

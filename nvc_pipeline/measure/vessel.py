@@ -182,7 +182,7 @@ def _contact(
     if value > config.report_vessels_within_mm:
         return None
     s = float(profile.arc[at[0]])
-    doubt = float(np.hypot(doubt, corridor_sd(refined, path, s, _ends_sd(traced, config), config)))
+    doubt = float(np.hypot(doubt, corridor_sd(refined, path, s, ends_sd(traced, config), config)))
     at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
     if open_end(traced, vessel, at_axis, config.interval):
         doubt = float(np.hypot(doubt, config.interval.open_end_scale * max(value, 0.0)))
@@ -291,7 +291,7 @@ def _landmark_sd(traced: TracedSide) -> float:
     return traced.nerve.detachment.sd_mm if traced.nerve is not None else 0.0
 
 
-def _ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
+def ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
     """Return the SD of the root exit point (never under a floor) and of the detachment, mm."""
     nerve = traced.nerve
     seen = None if nerve is None else nerve.exit_point

@@ -169,7 +169,7 @@ def _summed(
     if not contacts:
         return bare
     tau = bare.side_measures["contact_threshold_mm"].value or config.grades.contact_floor_mm
-    first, doubts = contacts[0], doubts_about(traced, contacts, config)
+    first, doubts = contacts[0], doubts_about(traced, contacts, tau, config)
     touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
     return bare.model_copy(
         update={

@@ -219,9 +219,10 @@ class TestTouchProbability:
 
     def test_a_likely_touch_is_no_clearance(self, corridor_scene, config):
         _, traced = corridor_scene
-        clear, likely = (doubts_about(traced, (self.near(p),), config) for p in (0.02, 0.4))
+        alone = replace(traced, vessels=())
+        clear, likely = (doubts_about(alone, (self.near(p),), 0.43, config) for p in (0.02, 0.4))
         assert (clear, likely) == ([], ["contact_not_excluded"])
 
     def test_beside_a_contact_that_was_seen_it_says_nothing_new(self, corridor_scene, config):
         _, traced = corridor_scene
-        assert doubts_about(traced, (records.contact(), self.near(0.4)), config) == []
+        assert doubts_about(traced, (records.contact(), self.near(0.4)), 0.43, config) == []

@@ -1,0 +1,87 @@
+"""Whether a vessel touches the attached segment elsewhere than where it comes nearest to the nerve.
+
+A vessel may pass the root twice: along the free nerve, where its gap is stated, and over the pons. There the
+attached segment is hidden, its exit is the least sure of all landmarks, and the stated gap says nothing of
+it. So every vessel is held against the segment as it was traced, and as far as it may reach beyond its exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+from scipy.special import ndtr
+
+from nvc_pipeline.config.measure import MeasureConfig
+from nvc_pipeline.domain.traced import TracedSide
+from nvc_pipeline.geometry import FloatArray
+from nvc_pipeline.measure.gap import lengthened
+from nvc_pipeline.measure.refine import NervePath
+
+# As far beyond the exit as leaves less than a twentieth; how far off the pons a continued course may run, mm.
+_BEYOND_SD, _OFF_PONS_MM = 1.65, 3.0
+# A stated gap stands for what lies this near along the nerve, mm.
+_SAME_PLACE_MM = 3.0
+
+
+def touch_elsewhere(
+    traced: TracedSide,
+    path: NervePath,
+    stated: Mapping[str, float],
+    tau_mm: float,
+    exit_sd_mm: float,
+    config: MeasureConfig,
+) -> float:
+    """Return the probability that a vessel touches the attached segment at a place that no gap is stated of.
+
+    Parameters
+    ----------
+    path:
+        The nerve's path, LPS mm.
+    stated:
+        Arc length of the stated gap of each vessel that has one, mm, by its id.
+    tau_mm:
+        Contact threshold.
+    exit_sd_mm:
+        SD of the root exit point along the course.
+    """
+    attached = path.arc <= config.zones.detachment_from_mm
+    if traced.pons is None or np.count_nonzero(attached) < 2:
+        return 0.0
+    places, arc = _strip(traced.pons.vertices, path, attached, exit_sd_mm, config)
+    if not len(places):
+        return 0.0
+    # What lies beyond the traced exit counts as far as the segment may reach there.
+    reached = ndtr(-np.maximum(float(path.arc[0]) - arc, 0.0) / exit_sd_mm)
+    reached = np.where(arc < path.arc[0], reached, 1.0)
+    none = 1.0
+    for vessel in traced.vessels:
+        new = np.abs(arc - stated.get(vessel.vessel_id, np.inf)) > _SAME_PLACE_MM
+        if new.any():
+            distance, index = cKDTree(vessel.centreline.points.xyz).query(places[new])
+            gap = distance - vessel.centreline.radius_mm[index]
+            touch = ndtr((tau_mm - gap) / config.traced_gap_sd_mm)
+            none *= 1.0 - float((touch * reached[new]).max())
+    return 1.0 - none
+
+
+def _strip(
+    vertices: FloatArray,
+    path: NervePath,
+    attached: npt.NDArray[np.bool_],
+    exit_sd_mm: float,
+    config: MeasureConfig,
+) -> tuple[FloatArray, FloatArray]:
+    """Return places of the pons on the segment and beyond, (N, 3) LPS mm, and their arc lengths (N,)."""
+    course, arc = lengthened(path.points[attached], path.arc[attached], _BEYOND_SD * exit_sd_mm)
+    off, nearest = cKDTree(vertices).query(course)
+    beyond = arc < path.arc[0]
+    course = np.where(beyond[:, None], vertices[nearest], course)[off < _OFF_PONS_MM]
+    arc = arc[off < _OFF_PONS_MM]
+    if not len(course):
+        return np.zeros((0, 3)), np.zeros(0)
+    away, along = cKDTree(course).query(vertices)
+    near = away <= config.zones.corridor_half_width_mm
+    return vertices[near], arc[along[near]]
