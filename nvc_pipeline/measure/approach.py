@@ -33,8 +33,8 @@ def touch_elsewhere(
     tau_mm: float,
     exit_sd_mm: float,
     config: MeasureConfig,
-) -> float:
-    """Return the probability that a vessel touches the attached segment at a place that no gap is stated of.
+) -> dict[str, float]:
+    """Return, by vessel id, how probably it touches the attached segment where no gap is stated of it.
 
     Parameters
     ----------
@@ -49,22 +49,22 @@ def touch_elsewhere(
     """
     attached = path.arc <= config.zones.detachment_from_mm
     if traced.pons is None or np.count_nonzero(attached) < 2:
-        return 0.0
+        return {}
     places, arc = _strip(traced.pons.vertices, path, attached, exit_sd_mm, config)
     if not len(places):
-        return 0.0
+        return {}
     # What lies beyond the traced exit counts as far as the segment may reach there.
     reached = ndtr(-np.maximum(float(path.arc[0]) - arc, 0.0) / exit_sd_mm)
     reached = np.where(arc < path.arc[0], reached, 1.0)
-    none = 1.0
+    out = {}
     for vessel in traced.vessels:
         new = np.abs(arc - stated.get(vessel.vessel_id, np.inf)) > _SAME_PLACE_MM
         if new.any():
             distance, index = cKDTree(vessel.centreline.points.xyz).query(places[new])
             gap = distance - vessel.centreline.radius_mm[index]
             touch = ndtr((tau_mm - gap) / config.traced_gap_sd_mm)
-            none *= 1.0 - float((touch * reached[new]).max())
-    return 1.0 - none
+            out[vessel.vessel_id] = float((touch * reached[new]).max())
+    return out
 
 
 def _strip(

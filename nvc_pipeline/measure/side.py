@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.anatomy import Grade, Landmark, Priority
 from nvc_pipeline.domain.case import Contact, NerveRecord, Point, Schemes, SideReport, VesselRecord
@@ -147,13 +149,16 @@ def doubts_about(
         doubts.append("attached_segment_length_unusual")
     if nerve.detachment.sd_mm > config.landmark_sd_max_mm:
         doubts.append("detachment_point_uncertain")
-    seen = priority_of(contacts, unresolved=False) is not Priority.C
+    if priority_of(contacts, unresolved=False) is not Priority.C:
+        return doubts
     path = nerve_path(nerve, config.fit.curve_step_mm)
     stated = {c.vessel_id: c.arc_length_mm.value for c in contacts if c.arc_length_mm.value is not None}
     elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config)[0], config)
-    touch = 1.0 - (1.0 - touch_probability(contacts)) * (1.0 - elsewhere)
-    if not seen and touch >= config.undecided_probability:
+    none = math.prod(1.0 - p for p in elsewhere.values()) * (1.0 - touch_probability(contacts))
+    if 1.0 - none >= config.undecided_probability:
         doubts.append("contact_not_excluded")
+    likely = (v for v, p in elsewhere.items() if p >= config.undecided_probability)
+    doubts += [f"{vessel}: may_touch_the_attached_segment" for vessel in likely]
     return doubts
 
 

@@ -37,7 +37,8 @@ def side(pons, x, gap, y=0.0):
 
 
 def chance(traced, path, stated, exit_sd, config):
-    return touch_elsewhere(traced, path, {"AICA_left_1": stated}, TAU, exit_sd, config)
+    found = touch_elsewhere(traced, path, {"AICA_left_1": stated}, TAU, exit_sd, config)
+    return found.get("AICA_left_1", 0.0)
 
 
 def test_a_touch_on_the_pons_counts_when_the_gap_is_stated_of_another_place(pons, path, config):

@@ -223,6 +223,12 @@ class TestTouchProbability:
         clear, likely = (doubts_about(alone, (self.near(p),), 0.43, config) for p in (0.02, 0.4))
         assert (clear, likely) == ([], ["contact_not_excluded"])
 
+    def test_a_vessel_on_the_pons_whose_gap_is_stated_elsewhere_is_named(self, corridor_scene, config):
+        _, traced = corridor_scene
+        doubts = doubts_about(traced, (self.near(0.02),), 0.43, config)
+        vessel = traced.vessels[0].vessel_id
+        assert doubts == ["contact_not_excluded", f"{vessel}: may_touch_the_attached_segment"]
+
     def test_beside_a_contact_that_was_seen_it_says_nothing_new(self, corridor_scene, config):
         _, traced = corridor_scene
         assert doubts_about(traced, (records.contact(), self.near(0.4)), 0.43, config) == []
