@@ -15,12 +15,14 @@ class LandmarkEstimate:
     """A landmark with its uncertainty.
 
     ``point`` is one LPS point; ``sd_mm`` the standard deviation along each axis, taken
-    isotropic; ``probability`` that the landmark lies in the region at all.
+    isotropic; ``probability`` that the landmark lies in the region at all. ``by_reader``: a person
+    placed it.
     """
 
     point: Points
     sd_mm: float
     probability: float
+    by_reader: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.traced import TracedSide
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.gap import lengthened
-from nvc_pipeline.measure.refine import NervePath
+from nvc_pipeline.measure.nerve_path import NervePath
 
 # As far beyond the exit as leaves less than a twentieth; how far off the pons a continued course may run, mm.
 _BEYOND_SD, _OFF_PONS_MM = 1.65, 3.0

@@ -10,7 +10,7 @@ from nvc_pipeline.domain.case import Measure
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.gap import Profile
 from nvc_pipeline.measure.interval import normal_measure, quantile_measure
-from nvc_pipeline.measure.refine import NervePath
+from nvc_pipeline.measure.nerve_path import NervePath
 
 
 def contact_length(profile: Profile, tau_mm: float, config: MeasureConfig) -> Measure:

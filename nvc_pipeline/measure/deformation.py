@@ -14,7 +14,8 @@ from nvc_pipeline.measure.deviation import deviation
 from nvc_pipeline.measure.imprint import imprint
 from nvc_pipeline.measure.interval import normal_measure
 from nvc_pipeline.measure.mirrored import mirrored_height
-from nvc_pipeline.measure.refine import NervePath, Refined
+from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.refine import Refined
 from nvc_pipeline.measure.resting import quadratic, resting_surface, shaded
 
 # The ring about a contact on the pons: normals within 66 degrees of the patch's.

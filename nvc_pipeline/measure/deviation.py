@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from nvc_pipeline.config.measure import DeformationConfig, MeasureConfig
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.measure.refine import NervePath, Refined
+from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.refine import Refined
 from nvc_pipeline.trace.curve import smooth as smooth_curve
 from nvc_pipeline.trace.curve import unit
 

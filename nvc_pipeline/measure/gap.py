@@ -16,7 +16,8 @@ import numpy.typing as npt
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.nearest import nearest_wall
-from nvc_pipeline.measure.refine import NervePath, Refined
+from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.refine import Refined
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Placed
 

@@ -5,33 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.measure import FitConfig, MeasureConfig
-from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vessel
+from nvc_pipeline.domain.traced import Centreline, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
 from nvc_pipeline.measure.memory import Memory, digest
+from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.passage import Passage
 from nvc_pipeline.trace.roi import Voxels, choose
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.surface import Scene, SceneFit, fit_scene
-from nvc_pipeline.trace.tube import Tube, evenly, resample_curve
+from nvc_pipeline.trace.tube import Tube, resample_curve
 
-_ROOT_SMOOTH_MM = 0.6
 _fits: Memory[SceneFit] = Memory(64)
-
-
-@dataclass(frozen=True)
-class NervePath:
-    """The nerve as one curve: attached part (s < 0), then free part (s >= 0) and, where traced, the canal's.
-
-    ``points`` (M, 3) evenly spaced, ``arc`` (M,) with 0 at the root detachment point,
-    ``radius`` (M,) mm (on the attached part that of the free nerve's beginning).
-    """
-
-    points: FloatArray
-    arc: FloatArray
-    radius: FloatArray
 
 
 @dataclass(frozen=True)
@@ -54,55 +41,22 @@ class Refined:
         return self.fit.scene.tubes[part]
 
 
-def nerve_path(nerve: FacialNerve, step_mm: float) -> NervePath:
-    """Join the attached part, the free part and the canal's; s = 0 at the first point of the free part."""
-    course, wide = nerve.free.points.xyz, nerve.free.radius_mm
-    if nerve.canal is not None:
-        course = np.concatenate([course, nerve.canal.points.xyz[1:]])
-        wide = np.concatenate([wide, nerve.canal.radius_mm[1:]])
-    free, radius = resample_curve(course, wide, step_mm)
-    arc = _arc(free)
-    attached = nerve.attached.xyz
-    if len(attached) < 2:
-        return NervePath(free, arc, radius)
-    on_pons = evenly(np.concatenate([attached, free[:1]]), step_mm)
-    back = _arc(on_pons[::-1])[::-1]
-    keep = back > 0.5 * step_mm
-    points = np.concatenate([on_pons[keep], free])
-    along = np.concatenate([-back[keep], arc])
-    # The path steps from the surface to the axis at the detachment: a tube has no such kink.
-    smooth = gaussian_filter1d(points, _ROOT_SMOOTH_MM / step_mm, axis=0, mode="nearest")
-    weight = np.exp(-0.5 * (along / (2.0 * _ROOT_SMOOTH_MM)) ** 2)[:, None]
-    return NervePath(
-        points + weight * (smooth - points),
-        along,
-        np.concatenate([np.full(int(keep.sum()), radius[0]), radius]),
-    )
-
-
-def _arc(points: FloatArray) -> FloatArray:
-    return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-
-
-def coarse_gap(vessel: Vessel, path: NervePath) -> tuple[FloatArray, FloatArray]:
-    """Return for each vessel point the traced surface distance to the nerve's path, and its s."""
-    distance, index = cKDTree(path.points).query(vessel.centreline.points.xyz)
-    # On the pons the corridor is a surface: the path itself lies on it, so no nerve radius there.
-    own = np.where(path.arc[index] < 0, 0.0, path.radius[index])
-    return distance - own - vessel.centreline.radius_mm, path.arc[index]
-
-
 def refine_vessel(
-    traced: TracedSide, vessel: Vessel, path: NervePath, cisternogram: Volume, config: MeasureConfig
+    traced: TracedSide,
+    vessel: Vessel,
+    passage: Passage,
+    path: NervePath,
+    cisternogram: Volume,
+    config: MeasureConfig,
 ) -> Refined:
-    """Fit one vessel with what lies beside it.
+    """Fit one vessel where it passes the nerve, with what lies beside it.
 
     Parameters
     ----------
     traced, vessel:
         The side and one of its vessels, LPS mm.
-    path:
-        From :func:`nerve_path`.
+    passage, path:
+        From :func:`.passage.passages` and :func:`.nerve_path.nerve_path`.
     cisternogram:
         In its own grid.
 
@@ -112,9 +66,8 @@ def refine_vessel(
         The same inputs give the same fit from memory.
     """
     fit = config.fit
-    gap, s = coarse_gap(vessel, path)
-    nearest = int(np.argmin(gap))
-    curve, radius, window = _window(vessel, nearest, gap, fit)
+    at = passage.s
+    curve, radius, window = _window(vessel, passage, fit)
     tubes = [Tube(curve, radius, fit, can_flatten=False)]
     neighbours: dict[str, int] = {}
     for other in vessels_beside(traced, vessel, window, fit.neighbour_mm)[: fit.neighbours_max]:
@@ -123,11 +76,13 @@ def refine_vessel(
             neighbours[other.vessel_id] = len(tubes)
             tubes.append(tube)
     nerve_part, nerve_arc = None, np.zeros(0)
-    away, at = cKDTree(curve).query(path.points[path.arc >= 0])
+    away, beside_at = cKDTree(curve).query(path.points[path.arc >= 0])
     # From wall to axis: a vertebral artery's axis is 3 mm away where its wall touches.
-    near_tube = float((away - radius[at]).min()) < config.report_vessels_within_mm + config.coarse_margin_mm
-    low = max(float(s[nearest]) - fit.nerve_window_mm, -fit.root_overlap_mm)
-    use = (path.arc >= low) & (path.arc <= max(float(s[nearest]), 0.0) + fit.nerve_window_mm)
+    near_tube = (
+        float((away - radius[beside_at]).min()) < config.report_vessels_within_mm + config.coarse_margin_mm
+    )
+    low = max(at - fit.nerve_window_mm, -fit.root_overlap_mm)
+    use = (path.arc >= low) & (path.arc <= max(at, 0.0) + fit.nerve_window_mm)
     # Nerve VIII runs beside VII: left out, the fit takes the edge of the one for that of the other.
     beside = np.concatenate([curve, path.points[use]]) if near_tube else curve
     if traced.eighth is not None:
@@ -137,7 +92,7 @@ def refine_vessel(
     if near_tube:
         nerve_part, nerve_arc = len(tubes), path.arc[use]
         tubes.append(Tube(path.points[use], path.radius[use], fit, can_flatten=True))
-    sheet = _sheet(traced, path, float(s[nearest]), fit)
+    sheet = _sheet(traced, path, at, fit)
     bystanders = frozenset(range(1, len(tubes))) - ({nerve_part} if nerve_part is not None else set())
     scene = Scene(tuple(tubes), sheet, bystanders)
     voxels = choose(cisternogram, scene.tubes, sheet, traced.pons, fit)
@@ -145,10 +100,8 @@ def refine_vessel(
     return Refined(done, nerve_part, nerve_arc, None if sheet is None else len(tubes), neighbours)
 
 
-def _window(
-    vessel: Vessel, nearest: int, gap: FloatArray, config: FitConfig
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    line = vessel.centreline
+def _window(vessel: Vessel, passage: Passage, config: FitConfig) -> tuple[FloatArray, FloatArray, FloatArray]:
+    line, gap, nearest = vessel.centreline, passage.gap, passage.nearest
     arc = line.arc_length_mm
     # All that may touch in one run, and enough beyond it to set the direction.
     first = last = nearest

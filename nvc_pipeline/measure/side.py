@@ -14,8 +14,8 @@ from nvc_pipeline.measure.approach import touch_elsewhere
 from nvc_pipeline.measure.cistern import side_measures
 from nvc_pipeline.measure.doubt import findings_against, touch_probability
 from nvc_pipeline.measure.grade import contact_threshold
+from nvc_pipeline.measure.nerve_path import nerve_path
 from nvc_pipeline.measure.pattern import pattern_of
-from nvc_pipeline.measure.refine import nerve_path
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import side_score
 from nvc_pipeline.measure.vessel import ends_sd, measure_vessel, surroundings
@@ -52,7 +52,7 @@ def measure_side(
     vessels = tuple(_vessel_record(v) for v in traced.vessels)
     if traced.nerve is None:
         return SideReport.not_measured(traced.reason or "facial nerve not found", vessels=vessels)
-    path = nerve_path(traced.nerve, config.fit.curve_step_mm)
+    path = nerve_path(traced.nerve, traced.pons, config)
     about = surroundings(traced, cisternogram, config)
     found = [measure_vessel(traced, v, path, cisternogram, config, about) for v in traced.vessels]
     contacts = tuple(sorted((c for c in found if c is not None), key=_weight))
@@ -151,7 +151,7 @@ def doubts_about(
         doubts.append("detachment_point_uncertain")
     if priority_of(contacts, unresolved=False) is not Priority.C:
         return doubts
-    path = nerve_path(nerve, config.fit.curve_step_mm)
+    path = nerve_path(nerve, traced.pons, config)
     stated = {c.vessel_id: c.arc_length_mm.value for c in contacts if c.arc_length_mm.value is not None}
     elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config)[0], config)
     none = math.prod(1.0 - p for p in elsewhere.values()) * (1.0 - touch_probability(contacts))

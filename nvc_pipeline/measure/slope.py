@@ -7,7 +7,8 @@ import numpy as np
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.gap import gap_profile
-from nvc_pipeline.measure.refine import NervePath, Refined
+from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.refine import Refined
 
 _STEP = 1e-3
 

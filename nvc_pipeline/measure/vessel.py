@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvc_pipeline.config.measure import MeasureConfig
-from nvc_pipeline.domain.anatomy import Zone
+from nvc_pipeline.domain.anatomy import Grade, Zone
 from nvc_pipeline.domain.case import Contact, Measure
 from nvc_pipeline.domain.traced import TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
@@ -32,7 +32,9 @@ from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
 from nvc_pipeline.measure.memory import Memory, digest
-from nvc_pipeline.measure.refine import NervePath, Refined, coarse_gap, refine_vessel, vessels_beside
+from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.passage import Passage, passages
+from nvc_pipeline.measure.refine import Refined, refine_vessel, vessels_beside
 from nvc_pipeline.measure.slope import gap_gradient
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
 from nvc_pipeline.trace.certainty import scatter_share
@@ -60,8 +62,8 @@ def measure_vessel(
     about:
         :func:`surroundings` of the side, for a caller that measures several vessels of it.
     """
-    gap, _ = coarse_gap(vessel, path)
-    if float(gap.min()) > config.report_vessels_within_mm + config.coarse_margin_mm:
+    places = passages(vessel, path, config)
+    if not places:
         return None
     key = about if about is not None else surroundings(traced, cisternogram, config)
     # What may lie in the gap counts as well: half way to the nerve, and as near as crowds it.
@@ -71,7 +73,10 @@ def measure_vessel(
     for v in (vessel, *sorted(beside, key=lambda other: other.vessel_id)):
         key = digest(key, v.vessel_id, v.centreline.points.xyz, v.centreline.radius_mm)
     key = digest(key, vessel.vessel_class.value, vessel.class_probability)
-    return _contacts.recall(key, lambda: _measure(traced, vessel, path, cisternogram, config))
+    return _contacts.recall(
+        key,
+        lambda: _heaviest([_measure(traced, vessel, p, path, cisternogram, config) for p in places]),
+    )
 
 
 def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig) -> bytes:
@@ -84,7 +89,7 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
         if nerve.canal is not None:
             parts += [nerve.canal.points.xyz, nerve.canal.radius_mm]
         marks = (nerve.exit_point, nerve.detachment, nerve.porus)
-        parts += [repr([None if m is None else (m.sd_mm, m.point.xyz.tolist()) for m in marks])]
+        parts += [repr([None if m is None else (m.sd_mm, m.by_reader, m.point.xyz.tolist()) for m in marks])]
     if pons is not None:
         parts += [pons.vertices, pons.normals]
     if traced.mirror is not None and traced.mirror.pons is not None:
@@ -94,14 +99,34 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
     return digest(*parts)
 
 
+def _heaviest(found: list[Contact | None]) -> Contact | None:
+    """Return what stands for a vessel that was measured at several places.
+
+    The heaviest measured touch; without one a place that could not be measured, so that it isn't hidden
+    behind another; else the smallest gap.
+    """
+    contacts = [c for c in found if c is not None]
+    touching = [c for c in contacts if c.gap_mm.valid and c.grade.rank >= Grade.CONTACT.rank]
+    unresolved = [c for c in contacts if not c.gap_mm.valid]
+    for some in (touching, unresolved, contacts):
+        if some:
+            return min(
+                some, key=lambda c: (-c.grade.rank, np.inf if c.gap_mm.value is None else c.gap_mm.value)
+            )
+    return None
+
+
 def _measure(
-    traced: TracedSide, vessel: Vessel, path: NervePath, cisternogram: Volume, config: MeasureConfig
+    traced: TracedSide,
+    vessel: Vessel,
+    passage: Passage,
+    path: NervePath,
+    cisternogram: Volume,
+    config: MeasureConfig,
 ) -> Contact | None:
-    gap, s = coarse_gap(vessel, path)
-    nearest = int(np.argmin(gap))
-    reason = _out_of_image(path, float(s[nearest]), vessel, nearest, cisternogram, config)
+    reason = _out_of_image(path, passage, vessel, cisternogram, config)
     if not reason:
-        refined = refine_vessel(traced, vessel, path, cisternogram, config)
+        refined = refine_vessel(traced, vessel, passage, path, cisternogram, config)
         reason = refined.fit.reason
         if refined.nerve is None and refined.sheet is None:
             reason = reason or "no_nerve_beside_the_vessel"
@@ -110,18 +135,16 @@ def _measure(
             parameters = np.concatenate([refined.fit.parameters[None], rows])
             profile = gap_profile(refined, path, parameters, config)
             if len(profile.arc) >= 2:
-                doubt, reason = _doubt(
-                    traced, vessel, refined, profile, float(gap[nearest]), cisternogram, config
-                )
+                doubt, reason = _doubt(traced, vessel, refined, profile, passage.gap_mm, cisternogram, config)
                 if not reason:
                     return _contact(
                         traced, vessel, path, refined, profile, parameters, doubt, cisternogram, config
                     )
             else:
                 reason = "no_nerve_beside_the_vessel"
-    if gap[nearest] > config.report_vessels_within_mm:
+    if passage.gap_mm > config.report_vessels_within_mm:
         return None
-    return _unresolved(traced, vessel, path, nearest, reason, cisternogram, config)
+    return _unresolved(traced, vessel, passage, path, reason, cisternogram, config)
 
 
 def _doubt(
@@ -155,11 +178,12 @@ def _doubt(
 
 
 def _out_of_image(
-    path: NervePath, s: float, vessel: Vessel, nearest: int, volume: Volume, config: MeasureConfig
+    path: NervePath, passage: Passage, vessel: Vessel, volume: Volume, config: MeasureConfig
 ) -> str:
     from nvc_pipeline.geometry import Points
 
-    at = np.stack([path.points[int(np.argmin(np.abs(path.arc - s)))], vessel.centreline.points.xyz[nearest]])
+    on_nerve = path.points[int(np.argmin(np.abs(path.arc - passage.s)))]
+    at = np.stack([on_nerve, vessel.centreline.points.xyz[passage.nearest]])
     inside = volume.contains(Points(at), config.fit.reach_mm)
     return "" if bool(inside.all()) else "at_the_edge_of_the_image"
 
@@ -292,11 +316,15 @@ def _landmark_sd(traced: TracedSide) -> float:
 
 
 def ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
-    """Return the SD of the root exit point (never under a floor) and of the detachment, mm."""
+    """Return the SD of the root exit point and of the detachment, mm.
+
+    The exit's is never under a floor, unless a reader placed it.
+    """
     nerve = traced.nerve
     seen = None if nerve is None else nerve.exit_point
     scale = config.interval.corridor_ends_scale
-    exit_sd = max(config.interval.least_exit_sd_mm, 0.0 if seen is None else scale * seen.sd_mm)
+    floor = 0.0 if seen is not None and seen.by_reader else config.interval.least_exit_sd_mm
+    exit_sd = max(floor, 0.0 if seen is None else scale * seen.sd_mm)
     return exit_sd, scale * _landmark_sd(traced)
 
 
@@ -316,20 +344,17 @@ def _zones(traced: TracedSide, draws: FloatArray, config: MeasureConfig) -> dict
 def _unresolved(
     traced: TracedSide,
     vessel: Vessel,
+    passage: Passage,
     path: NervePath,
-    nearest: int,
     reason: str,
     volume: Volume,
     config: MeasureConfig,
 ) -> Contact:
-    gap, s_all = coarse_gap(vessel, path)
-    s = float(s_all[nearest])
+    s, nearest = passage.s, passage.nearest
     none = Effect.missing(reason)
     effects = Deformation(none, none, none, none, none)
     tau = contact_threshold(volume.resolution_mm, config.grades)
-    grade, probabilities = grade_contact(
-        float(gap[nearest]), config.traced_gap_sd_mm, effects, tau, config.grades
-    )
+    grade, probabilities = grade_contact(passage.gap_mm, config.traced_gap_sd_mm, effects, tau, config.grades)
     missing = Measure.missing(reason)
     on_nerve = path.points[int(np.argmin(np.abs(path.arc - s)))]
     axis = vessel.centreline.points.xyz[nearest]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nvc_pipeline.config.trace import CorridorConfig
 from nvc_pipeline.domain.anatomy import Landmark, Side, VesselClass
 from nvc_pipeline.domain.case import Finding
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
@@ -13,16 +14,22 @@ from nvc_pipeline.domain.traced import Centreline, FacialNerve, TracedSide, Vess
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import FloatArray, Points
 from nvc_pipeline.review.snap import Tube
+from nvc_pipeline.trace.corridor import path_on_surface
+from nvc_pipeline.trace.pons import project
 
 # A reader places a point to about a voxel.
 _CLICK_SD_MM = 0.3
+# The exit lies on a bare surface: what shows it is the shape of the brainstem about it. [P]
+_EXIT_SD_MM = 1.0
+# A click for the exit is taken to the surface from this far at most.
+_OFF_PONS_MM = 4.0
 # A porus that a reader moved by less is the same one.
 _SAME_POINT_MM = 0.5
 
 
-def clicked(point: FloatArray) -> LandmarkEstimate:
+def clicked(point: FloatArray, sd_mm: float = _CLICK_SD_MM) -> LandmarkEstimate:
     """Return a landmark that a reader placed."""
-    return LandmarkEstimate(Points(np.asarray(point, float)), _CLICK_SD_MM, 1.0)
+    return LandmarkEstimate(Points(np.asarray(point, float)), sd_mm, 1.0, by_reader=True)
 
 
 def with_nerve_path(
@@ -47,6 +54,46 @@ def with_nerve_path(
         canal=None if old is None else _still_joined(old.canal, np.asarray(porus, float)),
     )
     return replace(traced, nerve=nerve, reason="", findings=tuple(filter(_stands, traced.findings)))
+
+
+def with_exit_point(traced: TracedSide, point: FloatArray, config: CorridorConfig) -> TracedSide:
+    """Lay the attached segment anew, from a point on the pons to the detachment point.
+
+    Parameters
+    ----------
+    point:
+        LPS mm, shape (3,); it is taken to the nearest place of the traced surface.
+
+    Raises
+    ------
+    UsageError
+        Without a nerve or the pons's surface, and for a point that is not on it.
+    """
+    nerve, pons = traced.nerve, traced.pons
+    if nerve is None or pons is None:
+        raise UsageError(
+            "review.no_nerve" if nerve is None else "review.no_pons",
+            "There is no nerve on this side" if nerve is None else "The pons was not traced on this side",
+            remedy="the exit point needs both: trace the nerve first"
+            if nerve is None
+            else "read this root on the images: without a surface its attached segment is not measured",
+        )
+    at, height, _ = project(np.asarray(point, float)[None], pons)
+    away = float(np.linalg.norm(at[0] - np.asarray(point, float)))
+    if max(away, abs(float(height[0]))) > _OFF_PONS_MM:
+        raise UsageError(
+            "review.off_pons",
+            f"This point lies {away:.0f} mm off the traced surface of the pons",
+            remedy="click on the surface of the brainstem, medial of and below the detachment point",
+        )
+    line = path_on_surface(pons, None, at[0], nerve.free.points.xyz[0], config)
+    moved = replace(nerve, attached=Points(line), exit_point=clicked(at[0], _EXIT_SD_MM))
+    settled = ("trace.root_exit_point", "trace.root_unattached")
+    return replace(
+        traced,
+        nerve=moved,
+        findings=tuple(f for f in traced.findings if not f.code.startswith(settled)),
+    )
 
 
 def _still_joined(canal: Centreline | None, porus: FloatArray) -> Centreline | None:

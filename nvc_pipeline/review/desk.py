@@ -264,9 +264,16 @@ class CaseDesk:
         return self._apply(Edit(action, side, traced))
 
     def move_landmark(self, side: Side, landmark: Landmark, point: FloatArray) -> Change:
-        """Move the detachment point or the porus; the path snaps along the image to it."""
+        """Move the detachment point or the porus; the path snaps along the image to it.
+
+        Or the exit point; the attached segment is laid anew from there on the pons.
+        """
+        if landmark is Landmark.ROOT_EXIT_POINT:
+            settings = self.config.trace.corridor
+            traced = corrections.with_exit_point(self.traced(side), np.asarray(point, float), settings)
+            return self._apply(Edit("exit point moved", side, traced))
         nerve = self.traced(side).nerve
-        if nerve is None or landmark is Landmark.ROOT_EXIT_POINT:
+        if nerve is None:
             raise UsageError(
                 "review.no_nerve",
                 "There is no nerve on this side to move a point of",

@@ -21,8 +21,9 @@ from nvc_pipeline.domain.anatomy import Grade
 from nvc_pipeline.domain.case import Contact, SideReport, VesselRecord
 from nvc_pipeline.domain.traced import Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import Affine, FloatArray, Points, Volume
+from nvc_pipeline.measure.nerve_path import NervePath, nerve_path
+from nvc_pipeline.measure.passage import passages
 from nvc_pipeline.measure.pattern import pattern_of
-from nvc_pipeline.measure.refine import NervePath, coarse_gap, nerve_path
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import side_score
 from nvc_pipeline.measure.side import doubts_about, measure_side, priority_of
@@ -58,7 +59,7 @@ def estimator(config: Config, clock: Callable[[], float] = time.monotonic) -> Es
         if traced.nerve is None:
             return bare
         until = clock() + limit
-        path = nerve_path(traced.nerve, quick.fit.curve_step_mm)
+        path = nerve_path(traced.nerve, traced.pons, quick)
         image, near = _round(cisternogram, path), _cut(traced, path)
         # Without numbers from before there is nothing to keep.
         moved = before.report.status != "measured" or not _same_nerve(before.traced, traced)
@@ -120,9 +121,8 @@ def _cut(traced: TracedSide, path: NervePath) -> TracedSide:
 
 
 def _nearest_first(traced: TracedSide, path: NervePath, config: MeasureConfig) -> list[Vessel]:
-    reach = config.report_vessels_within_mm + config.coarse_margin_mm
-    gaps = [(float(coarse_gap(v, path)[0].min()), v) for v in traced.vessels]
-    return [v for gap, v in sorted(gaps, key=lambda item: (item[0], item[1].vessel_id)) if gap <= reach]
+    gaps = [(places[0].gap_mm, v) for v in traced.vessels if (places := passages(v, path, config))]
+    return [v for _, v in sorted(gaps, key=lambda item: (item[0], item[1].vessel_id))]
 
 
 def _same_nerve(before: TracedSide, after: TracedSide) -> bool:

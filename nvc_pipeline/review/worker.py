@@ -112,16 +112,18 @@ class _Child:
             return Measured(ticket, None, _named(fault, "The exact measurement"))
 
     def _fit_one(self, traced: TracedSide, vessel: Vessel) -> None:
-        from nvc_pipeline.measure.refine import coarse_gap, nerve_path, refine_vessel
+        from nvc_pipeline.measure.nerve_path import nerve_path
+        from nvc_pipeline.measure.passage import passages
+        from nvc_pipeline.measure.refine import refine_vessel
 
         config = self._config.measure
         if traced.nerve is None or self._volume is None:
             return
         # What can't be fitted here is named by the measurement that follows.
         with contextlib.suppress(Exception):
-            path = nerve_path(traced.nerve, config.fit.curve_step_mm)
-            if coarse_gap(vessel, path)[0].min() <= config.report_vessels_within_mm + config.coarse_margin_mm:
-                refine_vessel(traced, vessel, path, self._volume, config)
+            path = nerve_path(traced.nerve, traced.pons, config)
+            for passage in passages(vessel, path, config):
+                refine_vessel(traced, vessel, passage, path, self._volume, config)
 
     def _written(self, folder: Path, reading: SignedReading) -> Written:
         from nvc_pipeline.review.products import write_signed

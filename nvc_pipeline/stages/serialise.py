@@ -104,12 +104,19 @@ def landmark_to_json(landmark: LandmarkEstimate) -> dict[str, Any]:
         "lps_mm": rounded(landmark.point.xyz[0]),
         "sd_mm": round(float(landmark.sd_mm), 6),
         "probability": round(float(landmark.probability), 6),
+        "by_reader": landmark.by_reader,
     }
 
 
 def landmark_from_json(value: Any) -> LandmarkEstimate:
     """Rebuild a landmark."""
-    return LandmarkEstimate(Points(np.asarray(value["lps_mm"])), value["sd_mm"], value["probability"])
+    return LandmarkEstimate(
+        Points(np.asarray(value["lps_mm"])),
+        value["sd_mm"],
+        value["probability"],
+        # Journals of earlier versions have no such entry.
+        bool(value.get("by_reader", False)),
+    )
 
 
 def traced_to_json(traced: TracedSide) -> dict[str, Any]:

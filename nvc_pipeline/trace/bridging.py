@@ -94,23 +94,28 @@ def _chained(
 
 
 def passable(total: Field, share: FloatArray, evidence: Evidence, config: VesselTraceConfig) -> Field:
-    """Return how well a vessel may run through each voxel, 0..1, outside the brainstem.
+    """Return how well a vessel may run through each voxel, 0..1.
 
-    The vessels' own probability; a part of the nerves', which hide what touches them; and inflow on TOF
-    (``share``, 0..1 on the same grid), which shows an artery whatever the network calls it.
+    Outside the brainstem the vessels' own probability and a part of the nerves', which hide what touches
+    them; such a part of the attached segment's, a strip of the brainstem's surface that hides what lies in
+    it; and inflow on TOF (``share``, 0..1 on the same grid), which shows an artery whatever the network
+    calls it.
     """
-    array = total.array.astype(np.float32)
-    nerve = np.zeros_like(array)
-    for structure in (Structure.FACIAL_NERVE, Structure.VESTIBULOCOCHLEAR_NERVE):
-        field = evidence.get(structure)
-        if field is not None:
-            nerve += field.array
-    array = array + config.through_nerve * np.clip(nerve, 0.0, 1.0)
-    stem = evidence.get(Structure.BRAINSTEM)
-    if stem is not None:
-        array = array * np.clip(1.0 - stem.array, 0.0, 1.0)
+    array: FloatArray = total.array.astype(np.float32)
+    nerve = _sum(evidence, (Structure.FACIAL_NERVE, Structure.VESTIBULOCOCHLEAR_NERVE))
+    array = array + config.through_nerve * nerve
+    array = array * (1.0 - _sum(evidence, (Structure.BRAINSTEM,)))
+    array = np.maximum(array, config.through_nerve * _sum(evidence, (Structure.ATTACHED_SEGMENT,)))
     array = np.maximum(array, config.through_tof * share)
     return total.with_array(np.clip(array, 0.0, 1.0))
+
+
+def _sum(evidence: Evidence, structures: tuple[Structure, ...]) -> FloatArray:
+    """Return the summed probability of structures, at most 1; one that was not looked for adds nothing."""
+    fields = (evidence.get(structure) for structure in structures)
+    arrays = [field.array for field in fields if field is not None]
+    total = np.sum(arrays, axis=0, dtype=np.float32) if arrays else np.zeros(evidence.shape, np.float32)
+    return np.asarray(np.clip(total, 0.0, 1.0))
 
 
 def _candidates(

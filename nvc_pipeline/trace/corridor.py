@@ -56,7 +56,7 @@ def trace_corridor(
     else:
         start = _down_the_surface(surface, detachment, side, config.default_length_mm)
         findings = (_extrapolated(config.default_length_mm, side),)
-    line = _on_surface(surface, attached, start, detachment, config)
+    line = path_on_surface(surface, attached, start, detachment, config)
     return Corridor(line, exit_point, findings)
 
 
@@ -86,17 +86,28 @@ def geodesic(
     return np.asarray(surface.vertices[chain[::-1]])
 
 
-def _on_surface(
+def path_on_surface(
     surface: Surface | None,
     attached: Field | None,
     start: FloatArray,
     end: FloatArray,
     config: CorridorConfig,
 ) -> FloatArray:
+    """Return the attached segment's path on the pons, (N, 3) LPS mm, from its start to its end.
+
+    The cheapest way on the surface in the middle of the segment's probability, where that is given, else the
+    straight line laid on the surface; over its last stretch it lifts off to the detachment point. Without a
+    surface the straight line.
+    """
     straight = resample(np.stack([start, end]), config.step_mm)
     if surface is None:
         return straight
-    rough = geodesic(surface, attached, start, end, config.cost_floor)
+    # Without a probability nothing bends the way but the surface: steps along edges would make it zigzag.
+    rough = (
+        project(straight, surface)[0]
+        if attached is None
+        else geodesic(surface, attached, start, end, config.cost_floor)
+    )
     if len(rough) < 3:
         return straight
     line = resample(

@@ -21,6 +21,7 @@ class Tool(StrEnum):
     LOOK = "look"
     NERVE = "nerve"
     DETACHMENT = "detachment"
+    EXIT = "exit"
     PORUS = "porus"
     PATH = "path"
     VESSEL = "vessel"
@@ -31,11 +32,21 @@ class Tool(StrEnum):
 
 
 # Tools after which the numbers change.
-EDITS = (Tool.NERVE, Tool.DETACHMENT, Tool.PORUS, Tool.PATH, Tool.VESSEL, Tool.NAME, Tool.REMOVE)
+EDITS = (
+    Tool.NERVE,
+    Tool.DETACHMENT,
+    Tool.EXIT,
+    Tool.PORUS,
+    Tool.PATH,
+    Tool.VESSEL,
+    Tool.NAME,
+    Tool.REMOVE,
+)
 PROMPTS = {
     Tool.LOOK: "Drag: crosshair · wheel: slices · Ctrl+wheel: zoom · Shift+drag: pan · right drag: window",
     Tool.NERVE: "Click the detachment point|Click the nerve half-way|Click the porus",
     Tool.DETACHMENT: "Click or drag to where the nerve leaves the pons",
+    Tool.EXIT: "Click or drag to where the attached segment begins, at the pontomedullary sulcus",
     Tool.PORUS: "Click or drag to where the nerve enters the canal",
     Tool.PATH: "Click or drag to where the nerve's path should run",
     Tool.VESSEL: "Click a vessel to trace it as the name chosen",
@@ -48,6 +59,7 @@ LABELS = {
     Tool.LOOK: ("Look", "Esc"),
     Tool.NERVE: ("Trace nerve", "T"),
     Tool.DETACHMENT: ("Detachment", "D"),
+    Tool.EXIT: ("Exit", "Shift+D"),
     Tool.PORUS: ("Porus", "O"),
     Tool.PATH: ("Path", "J"),
     Tool.VESSEL: ("Add vessel", "V"),
@@ -117,6 +129,8 @@ class Toolbox(QObject):
             return desk.trace_nerve(self.side, points)
         if self.tool is Tool.DETACHMENT:
             return desk.move_landmark(self.side, Landmark.ROOT_DETACHMENT_POINT, points[0])
+        if self.tool is Tool.EXIT:
+            return desk.move_landmark(self.side, Landmark.ROOT_EXIT_POINT, points[0])
         if self.tool is Tool.PORUS:
             return desk.move_landmark(self.side, Landmark.PORUS, points[0])
         if self.tool is Tool.PATH:

@@ -7,7 +7,7 @@ from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.domain.traced import Centreline, Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.measure.approach import touch_elsewhere
-from nvc_pipeline.measure.refine import NervePath
+from nvc_pipeline.measure.nerve_path import NervePath
 
 TAU = 0.43
 
@@ -24,7 +24,8 @@ def path():
     """The attached segment runs along x on the plane for 8 mm; the free nerve leaves it upwards."""
     arc = np.arange(-8.0, 8.0, 0.1)
     points = np.stack([arc, np.zeros_like(arc), np.maximum(arc, 0.0)], axis=1)
-    return NervePath(points, arc, np.full(len(arc), 0.6))
+    attached = arc <= -1.0
+    return NervePath(points, arc, np.full(len(arc), 0.6), points[attached], arc[attached])
 
 
 def side(pons, x, gap, y=0.0):

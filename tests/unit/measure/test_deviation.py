@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nvc_pipeline.measure.deviation import deviation, natural_sd, natural_turn
-from nvc_pipeline.measure.refine import NervePath
+from nvc_pipeline.measure.nerve_path import NervePath
 from nvc_pipeline.trace.tube import Placed
 
 
@@ -25,7 +25,11 @@ def bent(at_mm, depth_mm, rows=5):
     ahead = np.arange(-10.0, -1.5, 0.1)
     before = np.stack([ahead, np.zeros_like(ahead), np.zeros_like(ahead)], axis=1)
     path = NervePath(
-        np.concatenate([before, points]), np.concatenate([ahead, arc]), np.full(len(ahead) + len(arc), 0.6)
+        np.concatenate([before, points]),
+        np.concatenate([ahead, arc]),
+        np.full(len(ahead) + len(arc), 0.6),
+        before,
+        ahead,
     )
     vessel = points - np.array([0.0, 0.0, 1.2])
     return refined, path, vessel, np.zeros((rows, 1))

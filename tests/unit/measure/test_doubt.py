@@ -15,15 +15,18 @@ from nvc_pipeline.measure.doubt import (
     open_end,
     unexplained_mm,
 )
-from nvc_pipeline.measure.refine import nerve_path, refine_vessel
+from nvc_pipeline.measure.nerve_path import nerve_path
+from nvc_pipeline.measure.passage import passages
+from nvc_pipeline.measure.refine import refine_vessel
 from nvc_pipeline.measure.side import measure_side
 
 
 @pytest.fixture(scope="module")
 def fitted(crossing, config):
     _, volume, traced = crossing
-    path = nerve_path(traced.nerve, config.fit.curve_step_mm)
-    return refine_vessel(traced, traced.vessels[0], path, volume, config).fit
+    vessel = traced.vessels[0]
+    path = nerve_path(traced.nerve, traced.pons, config)
+    return refine_vessel(traced, vessel, passages(vessel, path, config)[0], path, volume, config).fit
 
 
 def test_a_fit_that_explains_its_voxels_leaves_little(crossing, config, fitted):

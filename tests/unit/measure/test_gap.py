@@ -10,7 +10,9 @@ from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.measure.gap import corridor_sd, gap_profile
 from nvc_pipeline.measure.interval import soft_overlap
-from nvc_pipeline.measure.refine import nerve_path, refine_vessel
+from nvc_pipeline.measure.nerve_path import nerve_path
+from nvc_pipeline.measure.passage import passages
+from nvc_pipeline.measure.refine import refine_vessel
 from nvc_pipeline.measure.side import measure_side
 
 
@@ -20,8 +22,9 @@ def over_the_corridor(config):
     scene = draw_scene(rng, "corridor", 0.2)
     volume, _ = image_of(scene, rng, voxel_mm=(0.5, 0.5, 0.5), snr=40.0, size_mm=12.0)
     traced = traced_of(scene, rng)
-    path = nerve_path(traced.nerve, config.fit.curve_step_mm)
-    return path, refine_vessel(traced, traced.vessels[0], path, volume, config)
+    vessel = traced.vessels[0]
+    path = nerve_path(traced.nerve, traced.pons, config)
+    return path, refine_vessel(traced, vessel, passages(vessel, path, config)[0], path, volume, config)
 
 
 def test_a_vessel_sunk_into_the_pons_overlaps_by_its_depth_and_no_more(over_the_corridor, config):

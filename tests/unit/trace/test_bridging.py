@@ -116,3 +116,15 @@ def test_a_trunk_is_not_carried_on_into_a_branch_that_may_be_its_own(hairpin, co
     votes[VESSELS.index(Structure.BA)], votes[VESSELS.index(Structure.AICA)] = 0.6, 0.4
     trunk = replace(fragment(lower), votes=votes)
     assert len(bridge([fragment(upper), trunk], looked, config.vessels)) == 2
+
+
+def test_an_artery_that_the_attached_segment_hides_is_one_vessel(hairpin, config):
+    """Pressed into the pons it is called brainstem; the segment's strip says that vessels may lie there."""
+    upper, lower, bend = hairpin
+    ends = [fragment(upper), fragment(lower)]
+    hidden = {"brainstem": tube(bend, radius=1.2)}
+    assert len(bridge(ends, way(tube(upper, lower), config.vessels, **hidden), config.vessels)) == 2
+    looked = way(tube(upper, lower), config.vessels, attached_segment=tube(bend, radius=1.2), **hidden)
+    whole = bridge(ends, looked, config.vessels)
+    assert len(whole) == 1
+    assert np.linalg.norm(whole[0].xyz[:, None] - bend[None], axis=2).min(axis=0).max() < 1.2
