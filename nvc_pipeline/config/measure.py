@@ -89,6 +89,7 @@ class IntervalConfig(Section):
     draws: int = Field(ge=20)
     seed: int
     covariance_scale: float = Field(gt=0)
+    gap_scatter_scale: float = Field(gt=0)
     model_sd_mm: float = Field(ge=0)
     radius_model_sd_mm: float = Field(ge=0)
     overlap_mm: float = Field(gt=0)
@@ -109,6 +110,7 @@ class IntervalConfig(Section):
     crowd_sd_mm: float = Field(ge=0)
     open_end_mm: float = Field(gt=0)
     wide_blur_scale: float = Field(ge=0)
+    wide_blur_from: float = Field(ge=0)
     open_end_scale: float = Field(ge=0)
 
 

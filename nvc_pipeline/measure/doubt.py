@@ -49,14 +49,15 @@ def unexplained_mm(
     return float(np.sqrt(excess)) * sigma * _ROOT_2PI / max(contrast, 0.1)
 
 
-def excess_blur_mm(fit: SceneFit, volume: Volume, config: FitConfig) -> float:
-    """Return how much wider the fitted point spread is than the acquired voxel makes it, SD, mm.
+def excess_blur_mm(fit: SceneFit, volume: Volume, config: FitConfig, interval: IntervalConfig) -> float:
+    """Return how much wider the fitted point spread is than the acquired voxel can make it, SD, mm.
 
     What widens every edge beyond the scanner's own blur (a grey scale that is bent or cut off, motion, walls
     that the model has not) is explained as blur by the fit, and the edges lie wrong by about as much.
     """
     stretch = float(np.exp(fit.parameters[fit.scene.head - 1]))
-    return float(blur_sigmas(volume, config).mean()) * max(stretch - 1.0, 0.0)
+    usual = float(np.exp(interval.wide_blur_from))
+    return float(blur_sigmas(volume, config).mean()) * max(stretch - usual, 0.0)
 
 
 def crowding_mm(traced: TracedSide, vessel: Vessel, at: FloatArray) -> float:

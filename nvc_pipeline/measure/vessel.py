@@ -210,10 +210,10 @@ def _contact(
     at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
     if open_end(traced, vessel, at_axis, config.interval):
         doubt = float(np.hypot(doubt, config.interval.open_end_scale * max(value, 0.0)))
-    wide = config.interval.wide_blur_scale * excess_blur_mm(refined.fit, volume, config.fit)
+    wide = config.interval.wide_blur_scale * excess_blur_mm(refined.fit, volume, config.fit, config.interval)
     doubt = float(np.hypot(doubt, wide))
     share = scatter_share(refined.fit, volume, config.fit, gap_gradient(refined, path, config))
-    sd = total_sd(gaps[1:], config.interval, doubt, scale=config.interval.covariance_scale * share)
+    sd = total_sd(gaps[1:], config.interval, doubt, scale=config.interval.gap_scatter_scale * share)
     ground = profile.on_nerve[0, at[0]]
     on_vessel = profile.on_vessel[0, at[0]]
     axis = profile.vessel.points[0, on_vessel]

@@ -112,9 +112,9 @@ def test_a_point_spread_wider_than_the_voxels_allow_is_a_doubt(crossing, config,
     _, volume, _ = crossing
     wide = fitted.parameters.copy()
     wide[fitted.scene.head - 1] = np.log(1.9)
-    narrow = fitted.parameters.copy()
-    narrow[fitted.scene.head - 1] = np.log(0.9)
+    usual = fitted.parameters.copy()
+    usual[fitted.scene.head - 1] = config.interval.wide_blur_from
     sigma = 0.5 * np.hypot(config.fit.psf_fwhm_voxels, config.fit.prefilter_fwhm_voxels) / 2.3548
-    excess = excess_blur_mm(replace(fitted, parameters=wide), volume, config.fit)
-    assert excess == pytest.approx(0.9 * sigma, rel=0.02)
-    assert excess_blur_mm(replace(fitted, parameters=narrow), volume, config.fit) == 0.0
+    excess = excess_blur_mm(replace(fitted, parameters=wide), volume, config.fit, config.interval)
+    assert excess == pytest.approx((1.9 - np.exp(config.interval.wide_blur_from)) * sigma, rel=0.02)
+    assert excess_blur_mm(replace(fitted, parameters=usual), volume, config.fit, config.interval) == 0.0
