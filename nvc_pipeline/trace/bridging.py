@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from nvc_pipeline.config.trace import VesselTraceConfig
 from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.trace.curve import arc_length, end_direction
+from nvc_pipeline.trace.curve import arc_length
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.joining import TRUNKS, End, Fragment, chain_up
@@ -25,6 +25,8 @@ _VEIN = VESSELS.index(Structure.VEIN)
 _COST_FLOOR = 0.03
 # Ends nearer than this are joined by a straight line.
 _STEP_MM = 0.75
+# A way that beyond the first is inside its own vessel for more than the second runs back along it.
+_CLEAR_MM, _BACK_SHARE = 1.0, 0.25
 
 
 def bridge(fragments: list[Fragment], way: Field, config: VesselTraceConfig) -> list[Fragment]:
@@ -141,7 +143,7 @@ def _candidates(
         seen = float((along >= config.through_evidence).mean())
         if length > config.through_length_mm or seen < config.through_seen:
             continue
-        if not all(_leaves(fragments[n], s, p, config) for (n, s), p in ((one, path), (two, path[::-1]))):
+        if _runs_back(fragments[one[0]], path) or _runs_back(fragments[two[0]], path[::-1]):
             continue
         unlike = 0.5 * float(np.abs(fragments[one[0]].votes - fragments[two[0]].votes).sum())
         out.append((length / config.through_length_mm + 1.0 - float(along.mean()) + unlike, one, two, path))
@@ -160,13 +162,16 @@ def _alike(one: Fragment, two: Fragment, config: VesselTraceConfig) -> bool:
     )
 
 
-def _leaves(fragment: Fragment, at_start: bool, path: FloatArray, config: VesselTraceConfig) -> bool:
-    """Tell whether the way doesn't run back along the fragment that it leaves."""
-    leave = end_direction(fragment.xyz if at_start else fragment.xyz[::-1], config.tangent_mm, at_start=True)
-    reach = path[min(len(path) - 1, max(1, int(np.searchsorted(arc_length(path), 1.5))))]
-    ahead = reach - path[0]
-    norm = float(np.linalg.norm(leave) * np.linalg.norm(ahead))
-    return norm < 1e-9 or float(leave @ ahead) / norm > -0.2
+def _runs_back(fragment: Fragment, path: FloatArray) -> bool:
+    """Tell whether a way that leaves a fragment's end runs back along the fragment.
+
+    Where it goes says little: the tip of a loop is what a nerve hides, and there the way turns round.
+    """
+    beyond = path[arc_length(path) > _CLEAR_MM]
+    if not len(beyond):
+        return False
+    away, nearest = cKDTree(fragment.xyz).query(beyond)
+    return float((away < fragment.radius_mm[nearest]).mean()) > _BACK_SHARE
 
 
 def _link(fragments: list[Fragment], one: End, two: End, path: FloatArray) -> Fragment:
