@@ -160,8 +160,10 @@ def _doubt(
     at = profile.nearest()[0]
     middle = (profile.on_nerve[0, at] + profile.vessel.points[0, profile.on_vessel[0, at]]) / 2.0
     left = unexplained_mm(refined.fit, middle, volume, config.fit, config.interval)
-    apart = abs(float(profile.gap[0, at]) - traced_gap)
     c = config.interval
+    # Of surfaces that overlap it is known that they touch: how deep says nothing.
+    fitted, traced_gap = (soft_overlap(g, c.overlap_mm) for g in (float(profile.gap[0, at]), traced_gap))
+    apart = abs(fitted - traced_gap)
     if left > c.residual_max_mm:
         return 0.0, "fit_does_not_explain_the_image"
     if apart > c.disagreement_max_mm:
