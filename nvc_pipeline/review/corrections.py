@@ -83,7 +83,7 @@ def with_exit_point(traced: TracedSide, point: FloatArray, config: CorridorConfi
     if max(away, abs(float(height[0]))) > _OFF_PONS_MM:
         raise UsageError(
             "review.off_pons",
-            f"This point lies {away:.0f} mm off the traced surface of the pons",
+            f"This point lies {away:.0f} mm off the surface of the pons, as far as that was traced",
             remedy="click on the surface of the brainstem, medial of and below the detachment point",
         )
     line = path_on_surface(pons, None, at[0], nerve.free.points.xyz[0], config)

@@ -140,6 +140,8 @@ def marks(desk: CaseDesk, side: Side) -> list[Mark]:
     if nerve is not None:
         found.append(Mark(nerve.free.points.xyz[0], NERVE, "RDP", side))
         found.append(Mark(nerve.free.points.xyz[-1], NERVE, "porus", side))
+        if nerve.exit_point is not None:
+            found.append(Mark(nerve.exit_point.point.xyz[0], NERVE, "exit", side))
     for number, contact in enumerate(desk.contacts(side)[:3], 1):
         at = np.asarray(contact.nearest_on_vessel_lps_mm)
         found.append(Mark(at, CONTACT, f"{number} {contact.vessel_class.value}", side))
