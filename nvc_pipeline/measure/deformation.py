@@ -59,8 +59,8 @@ def deformation(
     refined: Refined,
     path: NervePath,
     s: float,
-    ground: FloatArray,
     touched: FloatArray,
+    pressed: tuple[float, FloatArray],
     pons: Surface | None,
     parameters: FloatArray,
     voxel_mm: float,
@@ -75,10 +75,10 @@ def deformation(
         The fit and the nerve's path.
     s:
         Arc length of the contact, mm.
-    ground:
-        Contact point on nerve or pons, LPS mm, shape (3,).
     touched:
         Arc lengths of the free nerve at which the vessel touches, mm, shape (K,); else ``s`` alone.
+    pressed:
+        Where the vessel may dent the pons: arc length, mm, and point on nerve or pons, LPS mm, shape (3,).
     pons:
         The traced surface of the pons, which reaches farther than the fitted patch.
     parameters:
@@ -97,7 +97,7 @@ def deformation(
         ratio, flat, dent, least, usual = _section(refined, geometry, s, ratio_sd(voxel_mm, config), config)
         vessel = refined.tube(0).place(refined.fit.geometry(0)[None]).points[0]
         shift = _deviation(refined, geometry, vessel, path, touched, config)
-    smooth, mirror, wide = _pons(refined, parameters, s, ground, pons, mirrored, config)
+    smooth, mirror, wide = _pons(refined, parameters, *pressed, pons, mirrored, config)
     return Deformation(ratio, flat, dent, shift, smooth, mirror, wide, least, usual)
 
 

@@ -223,7 +223,10 @@ def _contact(
     other = None if traced.mirror is None else traced.mirror.pons
     tau = contact_threshold(volume.resolution_mm, config.grades)
     touched = _touched(profile, s, tau)
-    effects = deformation(refined, path, s, ground, touched, traced.pons, parameters, voxel_mm, config, other)
+    pressed = _pressed(profile, int(at[0]), tau, config)
+    effects = deformation(
+        refined, path, s, touched, pressed, traced.pons, parameters, voxel_mm, config, other
+    )
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
     return Contact(
@@ -294,6 +297,19 @@ def _touched(profile: Profile, s: float, tau: float) -> FloatArray:
     """Return the arc lengths of the free nerve with an estimated gap of at most tau, else ``s``."""
     touched = profile.arc[profile.free.astype(np.bool_) & (profile.gap[0] <= tau)]
     return touched if len(touched) else np.array([s])
+
+
+def _pressed(profile: Profile, at: int, tau: float, config: MeasureConfig) -> tuple[float, FloatArray]:
+    """Return the arc length and the place, LPS mm, at which the vessel may dent the pons.
+
+    Where it touches Z1 to Z3 most closely, though it may come nearer still to the nerve farther on; a vessel
+    that does not touch there: at its contact, the index ``at``.
+    """
+    on_pons = np.flatnonzero(profile.arc <= config.zones.detachment_to_mm)
+    if len(on_pons):
+        nearest = int(on_pons[np.argmin(profile.gap[0, on_pons])])
+        at = nearest if profile.gap[0, nearest] <= tau else at
+    return float(profile.arc[at]), profile.on_nerve[0, at]
 
 
 def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) -> FloatArray:
