@@ -129,3 +129,22 @@ def nerve_tangent(path: NervePath, s: float) -> FloatArray:
         near.sort()
     chord = path.points[near[-1]] - path.points[near[0]]
     return np.asarray(chord / max(float(np.linalg.norm(chord)), 1e-9))
+
+
+def touched_arcs(profile: Profile, s: float, tau: float) -> FloatArray:
+    """Return the arc lengths of the free nerve with an estimated gap of at most tau, else ``s``."""
+    touched = profile.arc[profile.free.astype(np.bool_) & (profile.gap[0] <= tau)]
+    return touched if len(touched) else np.array([s])
+
+
+def pressed_place(profile: Profile, at: int, tau: float, config: MeasureConfig) -> tuple[float, FloatArray]:
+    """Return the arc length and the place, LPS mm, at which the vessel may dent the pons.
+
+    Where it touches Z1 to Z3 most closely, though it may come nearer still to the nerve farther on; a vessel
+    that does not touch there: at its contact, the index ``at``.
+    """
+    on_pons = np.flatnonzero(profile.arc <= config.zones.detachment_to_mm)
+    if len(on_pons):
+        nearest = int(on_pons[np.argmin(profile.gap[0, on_pons])])
+        at = nearest if profile.gap[0, nearest] <= tau else at
+    return float(profile.arc[at]), profile.on_nerve[0, at]

@@ -17,7 +17,9 @@ from nvc_pipeline.measure.contact import (
     contact_span,
     crossing_angle,
     nerve_tangent,
+    pressed_place,
     tangents_near,
+    touched_arcs,
 )
 from nvc_pipeline.measure.deformation import Deformation, Effect, deformation
 from nvc_pipeline.measure.doubt import (
@@ -222,8 +224,8 @@ def _contact(
     voxel_mm = float(np.prod(volume.resolution_mm) ** (1.0 / 3.0))
     other = None if traced.mirror is None else traced.mirror.pons
     tau = contact_threshold(volume.resolution_mm, config.grades)
-    touched = _touched(profile, s, tau)
-    pressed = _pressed(profile, int(at[0]), tau, config)
+    touched = touched_arcs(profile, s, tau)
+    pressed = pressed_place(profile, int(at[0]), tau, config)
     effects = deformation(
         refined, path, s, touched, pressed, traced.pons, parameters, voxel_mm, config, other
     )
@@ -291,25 +293,6 @@ def _touch(
         ),
         "direction_clock_deg": clock(arrow, config),
     }
-
-
-def _touched(profile: Profile, s: float, tau: float) -> FloatArray:
-    """Return the arc lengths of the free nerve with an estimated gap of at most tau, else ``s``."""
-    touched = profile.arc[profile.free.astype(np.bool_) & (profile.gap[0] <= tau)]
-    return touched if len(touched) else np.array([s])
-
-
-def _pressed(profile: Profile, at: int, tau: float, config: MeasureConfig) -> tuple[float, FloatArray]:
-    """Return the arc length and the place, LPS mm, at which the vessel may dent the pons.
-
-    Where it touches Z1 to Z3 most closely, though it may come nearer still to the nerve farther on; a vessel
-    that does not touch there: at its contact, the index ``at``.
-    """
-    on_pons = np.flatnonzero(profile.arc <= config.zones.detachment_to_mm)
-    if len(on_pons):
-        nearest = int(on_pons[np.argmin(profile.gap[0, on_pons])])
-        at = nearest if profile.gap[0, nearest] <= tau else at
-    return float(profile.arc[at]), profile.on_nerve[0, at]
 
 
 def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) -> FloatArray:
