@@ -14,11 +14,12 @@ from nvc_pipeline.measure.approach import touch_elsewhere
 from nvc_pipeline.measure.cistern import side_measures
 from nvc_pipeline.measure.doubt import findings_against, touch_probability
 from nvc_pipeline.measure.grade import contact_threshold
+from nvc_pipeline.measure.landmarks import ends_sd
 from nvc_pipeline.measure.nerve_path import nerve_path
 from nvc_pipeline.measure.pattern import pattern_of
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import side_score
-from nvc_pipeline.measure.vessel import ends_sd, measure_vessel, surroundings
+from nvc_pipeline.measure.vessel import measure_vessel, surroundings
 
 
 def measure_side(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvc_pipeline.config.measure import MeasureConfig
-from nvc_pipeline.domain.anatomy import Grade, Zone
+from nvc_pipeline.domain.anatomy import Grade
 from nvc_pipeline.domain.case import Contact, Measure
 from nvc_pipeline.domain.traced import TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
@@ -33,12 +33,13 @@ from nvc_pipeline.measure.doubt import (
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
+from nvc_pipeline.measure.landmarks import arc_measure, ends_sd, porus_arc, zone_chances
 from nvc_pipeline.measure.memory import Memory, digest
 from nvc_pipeline.measure.nerve_path import NervePath
 from nvc_pipeline.measure.passage import Passage, passages
 from nvc_pipeline.measure.refine import Refined, refine_vessel, vessels_beside
 from nvc_pipeline.measure.slope import gap_gradient
-from nvc_pipeline.measure.zones import zone_of, zone_probabilities
+from nvc_pipeline.measure.zones import zone_of
 from nvc_pipeline.trace.certainty import scatter_share
 from nvc_pipeline.trace.curve import unit
 
@@ -240,9 +241,9 @@ def _contact(
         nearest_on_vessel_lps_mm=_point(
             axis - unit(axis - ground) * float(profile.vessel.radius[0, on_vessel])
         ),
-        arc_length_mm=_arc(traced, s, profile.arc[at[1:]], config),
+        arc_length_mm=arc_measure(traced, s, profile.arc[at[1:]], config),
         zone=zone_of(s, config.zones, porus_arc(traced)),
-        zone_probabilities=_zones(traced, profile.arc[at[1:]], config),
+        zone_probabilities=zone_chances(traced, profile.arc[at[1:]], config),
         grade=grade,
         grade_probabilities=probabilities,
         nerve_indentation_mm=effects.nerve_indentation.measure,
@@ -305,43 +306,6 @@ def _nerve_radius(refined: Refined, profile: Profile, parameters: FloatArray) ->
     return out
 
 
-def porus_arc(traced: TracedSide) -> float | None:
-    """Return the arc length of the porus: the end of the free nerve, where the porus was seen."""
-    if traced.nerve is None or traced.nerve.porus is None:
-        return None
-    return traced.nerve.free.length_mm
-
-
-def _landmark_sd(traced: TracedSide) -> float:
-    return traced.nerve.detachment.sd_mm if traced.nerve is not None else 0.0
-
-
-def ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
-    """Return the SD of the root exit point and of the detachment, mm.
-
-    The exit's is never under a floor, unless a reader placed it.
-    """
-    nerve = traced.nerve
-    seen = None if nerve is None else nerve.exit_point
-    scale = config.interval.corridor_ends_scale
-    floor = 0.0 if seen is not None and seen.by_reader else config.interval.least_exit_sd_mm
-    exit_sd = max(floor, 0.0 if seen is None else scale * seen.sd_mm)
-    return exit_sd, scale * _landmark_sd(traced)
-
-
-def _arc(traced: TracedSide, s: float, draws: FloatArray, config: MeasureConfig) -> Measure:
-    return normal_measure(s, total_sd(draws, config.interval, _landmark_sd(traced)))
-
-
-def _zones(traced: TracedSide, draws: FloatArray, config: MeasureConfig) -> dict[Zone, float]:
-    """Return zone probabilities with the detachment point's uncertainty folded in."""
-    nodes = np.linspace(0.5 / 64, 1 - 0.5 / 64, 64)
-    from scipy.special import ndtri
-
-    shifts = ndtri(nodes) * _landmark_sd(traced)
-    return zone_probabilities((draws[:, None] + shifts[None, :]).ravel(), config.zones, porus_arc(traced))
-
-
 def _unresolved(
     traced: TracedSide,
     vessel: Vessel,
@@ -368,9 +332,9 @@ def _unresolved(
         nearest_on_vessel_lps_mm=_point(
             axis - unit(axis - on_nerve) * float(vessel.centreline.radius_mm[nearest])
         ),
-        arc_length_mm=_arc(traced, s, np.array([s, s]), config),
+        arc_length_mm=arc_measure(traced, s, np.array([s, s]), config),
         zone=zone_of(s, config.zones, porus_arc(traced)),
-        zone_probabilities=_zones(traced, np.array([s]), config),
+        zone_probabilities=zone_chances(traced, np.array([s]), config),
         grade=grade,
         grade_probabilities=probabilities,
         contact_length_mm=missing,

@@ -14,7 +14,7 @@ from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide
 from nvc_pipeline.errors import UsageError
 from nvc_pipeline.geometry import Points
-from nvc_pipeline.measure.vessel import ends_sd
+from nvc_pipeline.measure.landmarks import ends_sd
 from nvc_pipeline.review import corrections
 from nvc_pipeline.stages.serialise import traced_from_json, traced_to_json
 
