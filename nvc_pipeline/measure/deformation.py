@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nvc_pipeline.config.measure import MeasureConfig
+from nvc_pipeline.config.measure import DeformationConfig, MeasureConfig
 from nvc_pipeline.domain.case import Measure
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.deviation import deviation
-from nvc_pipeline.measure.imprint import imprint
+from nvc_pipeline.measure.imprint import imprint, quadratic, relief
 from nvc_pipeline.measure.interval import normal_measure
 from nvc_pipeline.measure.mirrored import mirrored_height
 from nvc_pipeline.measure.nerve_path import NervePath
 from nvc_pipeline.measure.refine import Refined
-from nvc_pipeline.measure.resting import quadratic, resting_surface, shaded
 
-# The ring about a contact on the pons: normals within 66 degrees of the patch's.
+# The ring about a contact on the pons: normals within 66 degrees of the patch's, enough vertices in seven
+# of eight directions, and the height at which a vertex counts half.
 _FACING = 0.4
+_FEW_RING, _EIGHTHS = 40, 7
+_OUTLIER_MM = 0.15
 # The acquired voxel side that ``ratio_model_sd`` holds for.
 _RATIO_VOXEL_MM = 0.5
 # Step of the patch's places, and how near the limit of a dent's area a place counts in part, mm.
@@ -193,7 +195,6 @@ def _pons(
 
     The first is a smooth low-order surface: a quadratic through the traced surface in a ring about the
     contact, since a dent by a thick vessel fills most of the fitted patch and would draw the reference down.
-    What lies under or beside a vessel is left out of it (:mod:`nvc_pipeline.measure.resting`).
     The second is the other side's surface (:func:`nvc_pipeline.measure.mirrored.mirrored_height`). Where the
     vessel touches, its own underside tells how deep it lies (:mod:`nvc_pipeline.measure.imprint`); elsewhere
     the fitted patch does. How rough the pons is, the ring tells.
@@ -213,16 +214,16 @@ def _pons(
     away = np.linalg.norm(around[:, :2] - at, axis=1)
     ring = (away >= c.dent_radius_mm) & (away <= c.dent_reach_mm)
     ring &= (pons.normals @ sheet.axes[2] > _FACING) & (np.abs(around[:, 2]) < c.dent_reach_mm)
-    in_the_open = ~shaded(pons.vertices[ring], _vessels(refined, parameters[0]), c)
-    rest = resting_surface(around[ring], at, in_the_open, c)
-    if len(core) < 1 or rest is None:
+    if len(core) < 1 or not _surrounds(around[ring, :2] - at):
         none = Effect.missing("too_little_of_the_pons_beside_the_contact")
         return none, none, none
-    surface = rest.surface
+    surface = _ring_surface(around[ring, :2] - at, around[ring, 2])
     reference = float((quadratic(core - at) @ surface).mean())
     geometry = parameters[:, refined.fit.scene.slices()[part]]
     depth = reference - (geometry @ sheet.basis(core).T).mean(axis=1)
-    natural = float(np.linalg.norm([c.dent_natural_sd_mm, rest.relief_mm, rest.sd_mm]))
+    offset = around[ring, :2] - at
+    rough = relief(offset, around[ring, 2] - quadratic(offset) @ surface, c)
+    natural = float(np.hypot(c.dent_natural_sd_mm, rough))
     wide = patch[np.linalg.norm(patch - at, axis=1) <= c.dent_radius_mm]
     deep = quadratic(wide - at) @ surface - geometry @ sheet.basis(wide).T - c.dent_area_depth_mm
     scale = config.interval.covariance_scale
@@ -236,7 +237,7 @@ def _pons(
     lowest, bed_sd = depth, 0.0
     if bed is not None:
         lowest, depth, bed_sd = np.maximum(depth, bed.depth), bed.depth, bed.sd_mm
-    smooth = _effect(depth, scale, float(np.hypot(natural, bed_sd)), floor=-10.0)
+    smooth = at_least(_effect(depth, scale, float(np.hypot(natural, bed_sd)), floor=-10.0), c)
     if mirrored is None:
         return smooth, Effect.missing("other_side_not_compared"), covered
     other = mirrored_height(core, around[ring], mirrored, sheet)
@@ -247,14 +248,38 @@ def _pons(
     return smooth, _effect(against, scale, mirror_sd, floor=-10.0), covered
 
 
+def at_least(dent: Effect, config: DeformationConfig) -> Effect:
+    """Return a dent with the upper bound that its reading allows.
+
+    A vessel's trough has shoulders that draw the reference down, and the deeper the more: a dent reads too
+    shallow, hardly ever too deep. The SD, by which grades are told, stays.
+    """
+    bounds = dent.measure.bounds()
+    if bounds is None:
+        return dent
+    value, low, high = bounds
+    hidden = config.dent_hidden_mm + config.dent_hidden_share * max(value, 0.0)
+    return replace(dent, measure=Measure.of(value, low, value + float(np.hypot(high - value, hidden))))
+
+
 def _area(over: FloatArray) -> FloatArray:
     """Return the area of the patch's places (D, N) that are over a limit, mm2; near it they count in part."""
     return np.asarray(np.clip(over / (2.0 * _LIMIT_MM) + 0.5, 0.0, 1.0).sum(axis=1) * _PATCH_STEP_MM**2)
 
 
-def _vessels(refined: Refined, estimate: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
-    """Return axis points (N, 3), LPS mm, and radii (N,), mm, of every fitted vessel."""
-    slices = refined.fit.scene.slices()
-    parts = (0, *refined.neighbours.values())
-    placed = [refined.tube(part).place(estimate[None, slices[part]]) for part in parts]
-    return [(p.points[0], p.radius[0]) for p in placed]
+def _surrounds(offset: FloatArray) -> bool:
+    """Tell whether points (N, 2) stand in nearly every eighth of the circle about the origin."""
+    eighth = np.floor(np.arctan2(offset[:, 1], offset[:, 0]) / (np.pi / 4)).astype(int)
+    return len(offset) >= _FEW_RING and len(np.unique(eighth)) >= _EIGHTHS
+
+
+def _ring_surface(xy: FloatArray, height: FloatArray) -> FloatArray:
+    """Return the coefficients of a quadratic surface through (N, 2) places, outliers weighted down."""
+    design = quadratic(xy)
+    weight: FloatArray = np.ones(len(xy))
+    solved: FloatArray = np.zeros(design.shape[1])
+    for _ in range(4):
+        fitted = np.linalg.lstsq(design * weight[:, None], height * weight, rcond=None)[0]
+        solved = np.asarray(fitted, dtype=np.float64)
+        weight = 1.0 / np.sqrt(1.0 + ((height - design @ solved) / _OUTLIER_MM) ** 2)
+    return solved

@@ -13,9 +13,10 @@ import numpy as np
 
 from nvc_pipeline.config.measure import DeformationConfig
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.measure.resting import quadratic
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Placed
+
+_ROBUST = 1.4826
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,28 @@ def imprint(
     known = quadratic(before[:, :2] - at) @ reference - before[:, 2] + traced.radius[0, places[use]]
     share = traced_sd_mm**2 / (traced_sd_mm**2 + float(fitted[1:].var()))
     return Imprint(share * fitted + (1.0 - share) * float(known.mean()), (1.0 - share) * traced_sd_mm)
+
+
+def relief(offset: FloatArray, residual: FloatArray, config: DeformationConfig) -> float:
+    """Return how rough the pons is about a place: SD over the eighths of the nearest part of the ring, mm.
+
+    Parameters
+    ----------
+    offset:
+        Places (N, 2) in the patch's plane about the contact, mm.
+    residual:
+        Height over the reference there (N,), mm.
+    """
+    near = np.linalg.norm(offset, axis=1) <= config.relief_reach_mm
+    eighth = np.floor(np.arctan2(offset[near, 1], offset[near, 0]) / (np.pi / 4)).astype(int)
+    level = [float(np.median(residual[near][eighth == k])) for k in np.unique(eighth)]
+    return float(np.std(level)) if len(level) > 1 else _ROBUST * float(np.median(np.abs(residual)))
+
+
+def quadratic(xy: FloatArray) -> FloatArray:
+    """Return the terms (N, 6) of a quadratic surface at places (N, 2)."""
+    x, y = xy[:, 0], xy[:, 1]
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
 
 
 def _running(values: FloatArray, half: int) -> FloatArray:

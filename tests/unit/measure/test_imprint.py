@@ -1,10 +1,10 @@
-"""A vessel's bed in the pons: the vessel tells its depth."""
+"""A vessel's bed in the pons: the vessel tells its depth, and the ring tells how rough the pons is."""
 
 import numpy as np
 import pytest
 
 from nvc_pipeline.domain.traced import Surface
-from nvc_pipeline.measure.imprint import imprint
+from nvc_pipeline.measure.imprint import imprint, quadratic, relief
 from nvc_pipeline.trace.sheet import Sheet
 from nvc_pipeline.trace.tube import Placed
 
@@ -55,3 +55,17 @@ def test_the_less_the_fit_knows_the_more_the_segmentation_counts(sheet, config):
     assert sure.depth[0] == pytest.approx(0.4, abs=0.02)
     assert 0.5 < unsure.depth[0] < 0.7
     assert np.hypot(unsure.depth[1:].std(), unsure.sd_mm) < 0.3
+
+
+def test_a_rough_pons_is_told_from_a_smooth_one_by_the_ring(config):
+    rng = np.random.default_rng(2)
+    xy = rng.uniform(-4.5, 4.5, (800, 2))
+    away = np.linalg.norm(xy, axis=1)
+    xy = xy[(away > 2.0) & (away < 4.5)]
+    angle = np.arctan2(xy[:, 1], xy[:, 0])
+    smooth = quadratic(xy) @ np.array([0.1, 0.02, 0.0, 0.03, 0.01, -0.02])
+    solved = np.linalg.lstsq(quadratic(xy), smooth, rcond=None)[0]
+    assert relief(xy, smooth - quadratic(xy) @ solved, config.deformation) < 1e-6
+    rough = smooth + 0.3 * np.cos(3.0 * angle)
+    solved = np.linalg.lstsq(quadratic(xy), rough, rcond=None)[0]
+    assert 0.1 < relief(xy, rough - quadratic(xy) @ solved, config.deformation) < 0.35
