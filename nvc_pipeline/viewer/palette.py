@@ -55,7 +55,7 @@ PRIORITIES = {
     Priority.A.value: "A",
     Priority.B.value: "B",
     Priority.C.value: "C",
-    Priority.UNMEASURED.value: "not measured",
+    Priority.UNMEASURED.value: "read by eye",
 }
 
 _STYLE = """

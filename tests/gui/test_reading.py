@@ -366,7 +366,7 @@ def test_an_unresolved_side_looks_neither_certain_nor_negative(qtbot, open_windo
         for c in range(table.model.columnCount())
     ]
     assert said[3:] == ["not resolved", "none", "–"]
-    assert "not measured; flagged, AICA_left_1: fit left the traced anatomy" in table.caption.text()
+    assert "read by eye; flagged, AICA_left_1: fit left the traced anatomy" in table.caption.text()
 
 
 def test_the_strip_s_band_is_the_measurement_s_own_threshold(qtbot, open_window, tmp_path):

@@ -81,7 +81,7 @@ def test_side_grade_vessel_and_state_filter_and_show_all_takes_them_back(qtbot, 
         (view.grade, "not measured", ["unmeasured"]),
         (view.vessel, "AICA", ["contact", "other"]),
         (view.state, "in progress", ["other"]),
-        (view.priority, "not measured", ["unmeasured"]),
+        (view.priority, "read by eye", ["unmeasured"]),
     ):
         # As the reader does it: the box takes the keyboard and the first word is typed.
         box.setFocus()
