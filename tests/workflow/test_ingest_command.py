@@ -198,7 +198,8 @@ def test_a_stopped_run_leaves_no_patient_file_behind(number: int, study: Path, t
         # A shell's background job is started deaf to the keyboard, and its children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while process.poll() is None and not any(scratch.iterdir()):
+    # The archive is unpacked into a folder; before that Python tries the place with a file of its own.
+    while process.poll() is None and not any(path.is_dir() for path in scratch.iterdir()):
         time.sleep(0.005)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
