@@ -18,7 +18,7 @@ from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.traced import TracedSide
 from nvc_pipeline.geometry import FloatArray
 from nvc_pipeline.measure.gap import lengthened
-from nvc_pipeline.measure.nerve_path import NervePath
+from nvc_pipeline.measure.nerve_path import NervePath, strip_along
 
 # As far beyond the exit as leaves less than a twentieth; how far off the pons a continued course may run, mm.
 _BEYOND_SD, _OFF_PONS_MM = 1.65, 3.0
@@ -82,6 +82,4 @@ def _strip(
     arc = arc[off < _OFF_PONS_MM]
     if not len(course):
         return np.zeros((0, 3)), np.zeros(0)
-    away, along = cKDTree(course).query(vertices)
-    near = away <= config.zones.corridor_half_width_mm
-    return vertices[near], arc[along[near]]
+    return strip_along(course, arc, vertices, config.zones.corridor_half_width_mm)

@@ -40,12 +40,23 @@ def nerve_path(nerve: FacialNerve, pons: Surface | None, config: MeasureConfig) 
     course, along = points[attached], arc[attached]
     if pons is None or len(course) < 2:
         return NervePath(points, arc, radius, course, along)
-    away, nearest = cKDTree(course).query(pons.vertices)
+    places, at = strip_along(course, along, pons.vertices, config.zones.corridor_half_width_mm)
     # The strip ends where the course does: no half circle beyond the exit.
-    beyond = (pons.vertices - course[0]) @ (course[1] - course[0]) < 0.0
-    near = (away <= config.zones.corridor_half_width_mm) & ~((nearest == 0) & beyond)
-    strip = np.concatenate([course, pons.vertices[near]])
-    return NervePath(points, arc, radius, strip, np.concatenate([along, along[nearest[near]]]))
+    beyond = (at == along[0]) & ((places - course[0]) @ (course[1] - course[0]) < 0.0)
+    strip = np.concatenate([course, places[~beyond]])
+    return NervePath(points, arc, radius, strip, np.concatenate([along, at[~beyond]]))
+
+
+def strip_along(
+    course: FloatArray, arc: FloatArray, vertices: FloatArray, half_width_mm: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the places of a surface (N, 3) that lie on a strip along a course, and their arc lengths (N,).
+
+    ``course`` (M, 3) and ``vertices`` (K, 3) are LPS mm, ``arc`` (M,) mm.
+    """
+    away, nearest = cKDTree(course).query(vertices)
+    near = away <= half_width_mm
+    return vertices[near], arc[nearest[near]]
 
 
 def _joined(nerve: FacialNerve, step_mm: float) -> tuple[FloatArray, FloatArray, FloatArray]:

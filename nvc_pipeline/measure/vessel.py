@@ -78,7 +78,7 @@ def measure_vessel(
     key = digest(key, vessel.vessel_class.value, vessel.class_probability)
     return _contacts.recall(
         key,
-        lambda: _heaviest([_measure(traced, vessel, p, path, cisternogram, config) for p in places]),
+        lambda: heaviest_place([_measure(traced, vessel, p, path, cisternogram, config) for p in places]),
     )
 
 
@@ -102,21 +102,27 @@ def surroundings(traced: TracedSide, cisternogram: Volume, config: MeasureConfig
     return digest(*parts)
 
 
-def _heaviest(found: list[Contact | None]) -> Contact | None:
+def heaviest_place(found: list[Contact | None]) -> Contact | None:
     """Return what stands for a vessel that was measured at several places.
 
-    The heaviest measured touch; without one a place that could not be measured, so that it isn't hidden
-    behind another; else the smallest gap.
+    A measured touch of the susceptible zones; without one a place there that could not be measured: neither
+    may be hidden behind a touch farther out. Then a touch elsewhere, a place that could not be measured, and
+    what is left; among equals the heaviest grade, then the smallest gap.
     """
     contacts = [c for c in found if c is not None]
-    touching = [c for c in contacts if c.gap_mm.valid and c.grade.rank >= Grade.CONTACT.rank]
-    unresolved = [c for c in contacts if not c.gap_mm.valid]
-    for some in (touching, unresolved, contacts):
-        if some:
-            return min(
-                some, key=lambda c: (-c.grade.rank, np.inf if c.gap_mm.value is None else c.gap_mm.value)
-            )
-    return None
+    return min(contacts, key=_order) if contacts else None
+
+
+def _order(contact: Contact) -> tuple[int, int, float]:
+    gap, rank = contact.gap_mm.value, contact.grade.rank
+    touching = contact.gap_mm.valid and rank >= Grade.CONTACT.rank
+    if contact.zone.susceptible and (touching or not contact.gap_mm.valid):
+        place = 0 if touching else 1
+    elif touching or not contact.gap_mm.valid:
+        place = 2 if touching else 3
+    else:
+        place = 4
+    return place, -rank, np.inf if gap is None else gap
 
 
 def _measure(

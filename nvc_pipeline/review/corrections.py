@@ -88,12 +88,9 @@ def with_exit_point(traced: TracedSide, point: FloatArray, config: CorridorConfi
         )
     line = path_on_surface(pons, None, at[0], nerve.free.points.xyz[0], config)
     moved = replace(nerve, attached=Points(line), exit_point=clicked(at[0], _EXIT_SD_MM))
-    settled = ("trace.root_exit_point", "trace.root_unattached")
-    return replace(
-        traced,
-        nerve=moved,
-        findings=tuple(f for f in traced.findings if not f.code.startswith(settled)),
-    )
+    # What speaks against the detachment point stands: the reader has not said that it is right.
+    stands = tuple(f for f in traced.findings if not f.code.startswith("trace.root_exit_point"))
+    return replace(traced, nerve=moved, findings=stands)
 
 
 def _still_joined(canal: Centreline | None, porus: FloatArray) -> Centreline | None:

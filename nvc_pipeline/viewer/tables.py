@@ -139,9 +139,9 @@ class ContactTable(QWidget):
             return
         grade = report.grade.value if report.grade else "no grade"
         pattern = report.pattern.value if report.pattern else ""
-        priority = PRIORITIES[report.priority.value] if report.priority else "none"
+        priority = f"priority {PRIORITIES[report.priority.value]}" if report.priority else "no priority"
         flag = f"; flagged, {'; '.join(map(in_words, report.flag_reasons))}" if report.flagged else ""
-        self.caption.setText(f"{name}: {grade}, pattern {pattern}, reading priority {priority}{flag}")
+        self.caption.setText(f"{name}: {grade}, pattern {pattern}, {priority}{flag}")
 
 
 class FindingsList(QListWidget):
