@@ -37,6 +37,16 @@ def normal_measure(value: float, sd: float) -> Measure:
     return Measure.of(value, value - Z95 * sd, value + Z95 * sd)
 
 
+def gap_measure(fitted_mm: float, sd_mm: float, config: IntervalConfig) -> Measure:
+    """Return a gap with overlap kept small (:func:`soft_overlap`) and its interval.
+
+    That surfaces overlap says that they touch; how deep one presses into the other is not known, so the
+    interval reaches down to the fitted overlap at least.
+    """
+    value = soft_overlap(fitted_mm, config.overlap_mm)
+    return Measure.of(value, min(value - Z95 * sd_mm, fitted_mm), value + Z95 * sd_mm)
+
+
 def total_sd(
     draws: FloatArray, config: IntervalConfig, extra_sd: float = 0.0, scale: float | None = None
 ) -> float:

@@ -32,7 +32,7 @@ from nvc_pipeline.measure.doubt import (
 )
 from nvc_pipeline.measure.gap import Profile, corridor_sd, gap_profile
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
-from nvc_pipeline.measure.interval import normal_measure, soft_overlap, total_sd, unbiased
+from nvc_pipeline.measure.interval import gap_measure, soft_overlap, total_sd, unbiased
 from nvc_pipeline.measure.landmarks import arc_measure, ends_sd, porus_arc, zone_chances
 from nvc_pipeline.measure.memory import Memory, digest
 from nvc_pipeline.measure.nerve_path import NervePath
@@ -213,7 +213,8 @@ def _contact(
     rows = np.arange(len(parameters))
     at = profile.nearest()
     gaps = profile.gap[rows, at]
-    value = soft_overlap(unbiased(float(gaps[0]), gaps[1:]), config.interval.overlap_mm)
+    fitted = unbiased(float(gaps[0]), gaps[1:])
+    value = soft_overlap(fitted, config.interval.overlap_mm)
     if value > config.report_vessels_within_mm:
         return None
     s = float(profile.arc[at[0]])
@@ -242,7 +243,7 @@ def _contact(
         vessel_id=vessel.vessel_id,
         vessel_class=vessel.vessel_class,
         class_probability=vessel.class_probability,
-        gap_mm=normal_measure(value, sd),
+        gap_mm=gap_measure(fitted, sd, config.interval),
         nearest_on_nerve_lps_mm=_point(ground),
         nearest_on_vessel_lps_mm=_point(
             axis - unit(axis - ground) * float(profile.vessel.radius[0, on_vessel])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, maximum_filter
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -21,6 +21,9 @@ from nvc_pipeline.geometry import FloatArray
 
 # Voxels that share a face, an edge or a corner lie at most sqrt(3) apart.
 _TOUCHING = 1.8
+# A part of a mask up to this is no loss: the bulges of a trunk.
+_LOST_SHARE = 0.1
+_WIDER = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,40 @@ class Branch:
     end: int | None
 
 
+def thin(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the skeleton of a mask with a border of background (Lee 1994), nothing of it lost.
+
+    scikit-image's thinning wipes out what is an even number of voxels across (its issue 3757), and a small
+    vessel is two voxels across. Where it loses a good part, the mask is thinned one voxel wider along one
+    axis or more, and what loses least is taken: its skeleton lies up to half a voxel aside.
+    """
+    best = np.asarray(skeletonize(mask), dtype=np.bool_)
+    least = _lost_share(mask, best)
+    for axes in _WIDER:
+        if least <= _LOST_SHARE:
+            break
+        wider = mask.copy()
+        for axis in axes:
+            wider |= np.roll(wider, 1, axis=axis)
+        found = np.asarray(skeletonize(wider), dtype=np.bool_)
+        lost = _lost_share(mask, found)
+        if lost < least:
+            best, least = found, lost
+    return best
+
+
+def _lost_share(mask: npt.NDArray[np.bool_], skeleton: npt.NDArray[np.bool_]) -> float:
+    """Return the share of a mask that lies farther from its skeleton than it is wide."""
+    if not skeleton.any():
+        return 1.0
+    half_width = maximum_filter(distance_transform_edt(mask), size=5)
+    away = distance_transform_edt(~skeleton)
+    return float((away[mask] > 2.0 * half_width[mask] + _TOUCHING).mean())
+
+
 def branches(mask: npt.NDArray[np.bool_]) -> list[Branch]:
-    """Thin the mask (Lee 1994) and return its branches in a fixed order."""
-    voxels = np.argwhere(skeletonize(mask))
+    """Thin a mask with a border of background and return its branches in a fixed order."""
+    voxels = np.argwhere(thin(mask))
     if len(voxels) == 0:
         return []
     pairs = cKDTree(voxels).query_pairs(_TOUCHING, output_type="ndarray")

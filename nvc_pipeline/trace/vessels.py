@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,12 +147,17 @@ def trace_vessels(
     share = np.zeros(evidence.shape) if share is None else share
     fields = vessel_fields(evidence, share, config)
     fragments: list[Fragment] = []
+    glimpses: list[Fragment] = []
     for n in range(len(VESSELS)):
-        fragments += _class_fragments(fields, n, evidence, config)
+        courses, blobs = _class_fragments(fields, n, evidence, config)
+        fragments += courses
+        glimpses += blobs
     fragments = split_at_trunk(fragments, config.connection_mm)
     way = passable(fields.total, share, evidence, config)
     joined = follow(fragments, pair_ends(fragments, config), way, config)
     joined = without_overlaps(without_doubles(joined, config.parallel_fraction), config.overlap_mm)
+    # What is only glimpsed takes no end that a course continues.
+    joined += glimpses
     joined = follow(joined, pair_ends(joined, config), way, config)
     joined = bridge(joined, way, config)
     finished = [_finish(fragment, fields, config, look) for fragment in joined]
@@ -163,29 +168,46 @@ def trace_vessels(
     return sorted(kept, key=lambda t: (-round(t.length_mm, 6), *np.round(t.xyz[0], 6)))
 
 
+def _parts(
+    fields: VesselFields, n: int, config: VesselTraceConfig
+) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]]:
+    """Yield each connected part of a class as a mask with a border, and the voxel that its corner is."""
+    parts, _ = label(fields.classes == n, structure=_ALL_NEIGHBOURS)
+    sizes = np.bincount(parts.ravel())
+    for part, box in enumerate(bounding_boxes(parts), start=1):
+        if box is not None and sizes[part] >= config.min_voxels:
+            # A border of background lets the distance transform see every wall.
+            yield np.pad(parts[box] == part, 1), np.array([s.start for s in box]) - 1
+
+
 def _class_fragments(
     fields: VesselFields, n: int, evidence: Evidence, config: VesselTraceConfig
-) -> list[Fragment]:
-    parts, count = label(fields.classes == n, structure=_ALL_NEIGHBOURS)
-    if count == 0:
-        return []
-    sizes = np.bincount(parts.ravel())
+) -> tuple[list[Fragment], list[Fragment]]:
+    """Return the fragments of a class, and its glimpses: parts of a faint vessel that are seen as blobs."""
     voxel = float(evidence.affine.spacing_mm.mean())
-    out: list[Fragment] = []
-    for part, box in enumerate(bounding_boxes(parts), start=1):
-        if box is None or sizes[part] < config.min_voxels:
-            continue
-        # A border of background lets the distance transform see every wall.
-        mask = np.pad(parts[box] == part, 1)
-        origin = np.array([s.start for s in box]) - 1
-        found = prune(branches(mask), mask, voxel, config.prune_radii, config.prune_floor_mm)
-        found = unfold(without_bridges(found, voxel, config.bridge_mm), voxel, config.min_length_mm)
+    courses: list[Fragment] = []
+    glimpses: list[Fragment] = []
+    for mask, origin in _parts(fields, n, config):
+        thinned = branches(mask)
+        found, into = [_longest_axis(mask)], glimpses
+        if any(len(branch.ijk) > 1 for branch in thinned):
+            found, into = prune(thinned, mask, voxel, config.prune_radii, config.prune_floor_mm), courses
+            found = unfold(without_bridges(found, voxel, config.bridge_mm), voxel, config.min_length_mm)
         distance = distance_transform_edt(mask) * voxel
         for branch in found:
             fragment = _fragment(branch, distance, origin, n, fields, evidence, config)
             if fragment is not None:
-                out.append(fragment)
-    return out
+                into.append(fragment)
+    return courses, glimpses
+
+
+def _longest_axis(mask: npt.NDArray[np.bool_]) -> Branch:
+    """Return a part that thinning shrinks to a point as a line along its longest axis."""
+    voxels = np.argwhere(mask).astype(np.float64)
+    middle = voxels.mean(axis=0)
+    axis = np.linalg.svd(voxels - middle, full_matrices=False)[2][0]
+    along = (voxels - middle) @ axis
+    return Branch(middle + np.array([[along.min()], [0.0], [along.max()]]) * axis, None, None)
 
 
 def _fragment(

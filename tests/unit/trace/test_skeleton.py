@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nvc_pipeline.trace.skeleton import branches, prune, without_bridges
 
@@ -36,6 +37,24 @@ def test_a_bar_is_one_branch_with_two_free_ends():
     assert len(found) == 1
     assert ends(found) == [(True, True)]
     assert len(found[0].ijk) > 15
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("across", [(2, 2), (1, 2), (4, 4), (6, 6), (3, 3)])
+def test_a_tube_an_even_number_of_voxels_across_is_not_lost(axis, across):
+    """scikit-image's thinning alone returns nothing of most of these."""
+    shape = list(across)
+    shape.insert(axis, 20)
+    found = branches(np.pad(np.ones(shape, dtype=bool), 1))
+    assert len(found) == 1
+    assert np.ptp(found[0].ijk[:, axis]) >= 10
+
+
+def test_a_thin_arm_of_a_thick_trunk_is_not_lost():
+    mask = np.zeros((30, 30, 12), dtype=bool)
+    mask[2:9, 2:9, 2:9] = True
+    mask[9:28, 4:6, 4:6] = True
+    assert max(b.ijk[:, 0].max() for b in branches(mask)) >= 25
 
 
 def test_a_fork_has_three_branches_that_share_a_junction():
