@@ -41,10 +41,11 @@ def gap_measure(fitted_mm: float, sd_mm: float, config: IntervalConfig) -> Measu
     """Return a gap with overlap kept small (:func:`soft_overlap`) and its interval.
 
     That surfaces overlap says that they touch; how deep one presses into the other is not known, so the
-    interval reaches down to the fitted overlap at least.
+    interval holds all from the fitted overlap to a touch at least.
     """
     value = soft_overlap(fitted_mm, config.overlap_mm)
-    return Measure.of(value, min(value - Z95 * sd_mm, fitted_mm), value + Z95 * sd_mm)
+    low, high = value - Z95 * sd_mm, value + Z95 * sd_mm
+    return Measure.of(value, min(low, fitted_mm), high if fitted_mm > 0.0 else max(high, 0.0))
 
 
 def total_sd(

@@ -20,3 +20,9 @@ def test_how_deep_a_touching_vessel_presses_is_left_open(config):
 def test_a_slight_overlap_does_not_narrow_the_interval(config):
     gap = gap_measure(-0.02, 0.1, config.interval)
     assert gap.low == pytest.approx(gap.value - Z95 * 0.1)
+
+
+def test_surfaces_that_overlap_may_just_touch(config):
+    gap = gap_measure(-0.3, 0.01, config.interval)
+    assert gap.value < -0.05
+    assert gap.high == pytest.approx(0.0)
