@@ -150,6 +150,7 @@ class VesselTraceConfig(Section):
     min_radius_mm: float = Field(gt=0)
     max_radius_mm: float = Field(gt=0)
     connection_mm: float = Field(gt=0)
+    junction_mm: float = Field(gt=0)
 
 
 class NamingConfig(Section):

@@ -16,6 +16,7 @@ from nvc_pipeline.trace.evidence import VESSELS
 # Below this gap the vector between two ends says nothing about direction.
 _NO_GAP_MM = 1.0
 _LEAST_OVERLAP_MM = 1.0
+_NO_SLIP_MM = 8.0
 TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
 
 
@@ -51,43 +52,6 @@ def pair_ends(fragments: list[Fragment], config: VesselTraceConfig) -> dict[End,
         old, new = group[two[0]], group[one[0]]
         group = [new if g == old else g for g in group]
     return partner
-
-
-def split_at_trunk(fragments: list[Fragment], reach_mm: float) -> list[Fragment]:
-    """Cut a vertebral fragment in two where the basilar artery's end lies at its middle.
-
-    Both vertebral arteries have one class, so thinning runs up one and down the other; the
-    basilar artery springs from the bend.
-    """
-    va, ba = VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)
-    trunks = [f for f in fragments if int(np.argmax(f.votes)) == ba]
-    out: list[Fragment] = []
-    for fragment in fragments:
-        cut = None
-        if int(np.argmax(fragment.votes)) == va:
-            cut = _cut_at(fragment, trunks, reach_mm)
-        if cut is None:
-            out.append(fragment)
-            continue
-        for part in (slice(0, cut + 1), slice(cut, None)):
-            out.append(replace(fragment, xyz=fragment.xyz[part], radius_mm=fragment.radius_mm[part]))
-    return out
-
-
-def _cut_at(fragment: Fragment, trunks: list[Fragment], reach_mm: float) -> int | None:
-    """Return the index nearest to a trunk's end, if it lies well inside the fragment."""
-    tree = cKDTree(fragment.xyz)
-    s = arc_length(fragment.xyz)
-    best: tuple[float, int] | None = None
-    for trunk in trunks:
-        for at_start in (True, False):
-            distance, index = tree.query(_place(trunk, at_start))
-            index = int(index)
-            gap = float(distance) - float(fragment.radius_mm[index])
-            inside = 4.0 < s[index] < s[-1] - 4.0
-            if inside and gap <= reach_mm and (best is None or gap < best[0]):
-                best = (gap, index)
-    return None if best is None else best[1]
 
 
 def _candidates(fragments: list[Fragment], config: VesselTraceConfig) -> list[tuple[float, End, End]]:
@@ -127,11 +91,17 @@ def join_cost(
         return None
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
     names = {int(np.argmax(one.votes)), int(np.argmax(two.votes))}
-    if unlike > 0.5 and names == TRUNKS:
+    if unlike > 0.5 and (names == TRUNKS or _branch_from_trunk(one, two)):
         return None
     cost = distance / config.max_gap_mm + turn / config.max_turn_deg + spread
     total = cost + config.other_class_penalty * unlike
     return total if total < 2.0 else None
+
+
+def _branch_from_trunk(one: Fragment, two: Fragment) -> bool:
+    """Tell whether one is a trunk and the other is none, both too long for a slip of the classifier."""
+    trunks = [int(np.argmax(f.votes)) in TRUNKS for f in (one, two)]
+    return trunks[0] != trunks[1] and min(one.length_mm, two.length_mm) >= _NO_SLIP_MM
 
 
 def _angle(a: FloatArray, b: FloatArray) -> float:

@@ -19,9 +19,10 @@ from nvc_pipeline.trace.bridging import bridge, follow, passable
 from nvc_pipeline.trace.curve import arc_length, end_direction, resample
 from nvc_pipeline.trace.evidence import VESSELS, Evidence
 from nvc_pipeline.trace.field import Field
-from nvc_pipeline.trace.joining import Fragment, pair_ends, split_at_trunk, without_doubles, without_overlaps
+from nvc_pipeline.trace.joining import Fragment, pair_ends, without_doubles, without_overlaps
 from nvc_pipeline.trace.section import Image, SectionSettings, refine
 from nvc_pipeline.trace.skeleton import Branch, branches, prune, without_bridges
+from nvc_pipeline.trace.trunks import apart_at_trunks
 from nvc_pipeline.trace.unfold import unfold
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
@@ -152,14 +153,14 @@ def trace_vessels(
         courses, blobs = _class_fragments(fields, n, evidence, config)
         fragments += courses
         glimpses += blobs
-    fragments = split_at_trunk(fragments, config.connection_mm)
+    fragments = apart_at_trunks(fragments, config.junction_mm)
     way = passable(fields.total, share, evidence, config)
     joined = follow(fragments, pair_ends(fragments, config), way, config)
     joined = without_overlaps(without_doubles(joined, config.parallel_fraction), config.overlap_mm)
     # What is only glimpsed takes no end that a course continues.
     joined += glimpses
     joined = follow(joined, pair_ends(joined, config), way, config)
-    joined = bridge(joined, way, config)
+    joined = apart_at_trunks(bridge(joined, way, config), config.junction_mm)
     finished = [_finish(fragment, fields, config, look) for fragment in joined]
     tubes = [t for t in finished if t is not None and t.length_mm >= config.min_length_mm]
     doubled = [Fragment(t.xyz, t.radius_mm, t.votes, frozenset()) for t in tubes]

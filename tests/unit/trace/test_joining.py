@@ -10,7 +10,6 @@ from nvc_pipeline.trace.joining import (
     chain_up,
     join_cost,
     pair_ends,
-    split_at_trunk,
     without_doubles,
     without_overlaps,
 )
@@ -88,16 +87,12 @@ def test_vertebral_and_basilar_artery_stay_two(rules):
     assert len(join([va, ba], rules)) == 2
 
 
-def test_two_vertebral_arteries_in_one_piece_are_cut_where_the_basilar_springs():
-    left = np.linspace([8, 0, -20], [0, 0, 0], 40)
-    right = np.linspace([0, 0, 0], [-8, 0, -20], 40)
-    both = piece([0, 0, 0], [1, 0, 0], name=Structure.VA)
-    xyz = np.concatenate([left, right[1:]])
-    both = Fragment(xyz, np.full(len(xyz), 1.5), both.votes, both.members)
-    ba = piece([0, 0, 1.0], [0, 0, 15], name=Structure.BA, radius=1.6)
-    parts = split_at_trunk([both, ba], 1.5)
-    assert len(parts) == 3
-    assert {round(float(p.xyz[:, 0].mean())) for p in parts} == {4, -4, 0}
+def test_a_basilar_artery_runs_on_into_no_branch_but_takes_a_slip_of_the_classifier(rules):
+    ba = piece([0, 0, 0], [0, 0, 20], name=Structure.BA, radius=1.3)
+    branch = piece([0, 0, 20.5], [0, 0, 40], name=Structure.SCA, radius=1.0)
+    slip = piece([0, 0, 20.5], [0, 0, 24], name=Structure.SCA, radius=1.2)
+    assert len(join([ba, branch], rules)) == 2
+    assert len(join([ba, slip], rules)) == 1
 
 
 def test_ends_that_have_passed_each_other_are_cut_back_and_meet(rules):
