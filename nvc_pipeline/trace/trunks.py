@@ -59,17 +59,17 @@ def _without_crossings(branch: Fragment, trunk: Fragment) -> list[Fragment]:
         return [branch]
     distance, index = cKDTree(trunk.xyz).query(branch.xyz)
     inside = np.concatenate([[False], distance < _INSIDE * trunk.radius_mm[index], [False]])
-    first, last = (
-        np.flatnonzero(np.diff(inside.astype(int)) == 1),
-        np.flatnonzero(np.diff(inside.astype(int)) == -1),
-    )
+    change = np.diff(inside.astype(int))
+    runs = zip(np.flatnonzero(change == 1).tolist(), np.flatnonzero(change == -1).tolist(), strict=True)
     s = arc_length(branch.xyz)
-    pieces, start = [], 0
-    for a, b in zip(first, last - 1, strict=True):
-        short = s[b] - s[a] <= _CROSSING_RADII * float(trunk.radius_mm[index[a : b + 1]].mean())
-        if short and s[a] - s[start] >= _LEAST_SIDE_MM and s[-1] - s[b] >= _LEAST_SIDE_MM:
-            pieces.append(_part(branch, slice(start, a + 1)))
-            start = b
+    pieces: list[Fragment] = []
+    start = 0
+    for first, end in runs:
+        last = end - 1
+        short = s[last] - s[first] <= _CROSSING_RADII * float(trunk.radius_mm[index[first:end]].mean())
+        if short and s[first] - s[start] >= _LEAST_SIDE_MM and s[-1] - s[last] >= _LEAST_SIDE_MM:
+            pieces.append(_part(branch, slice(start, first + 1)))
+            start = last
     return [*pieces, _part(branch, slice(start, None))] if pieces else [branch]
 
 
