@@ -16,7 +16,8 @@ from nvc_pipeline.trace.evidence import VESSELS
 # Below this gap the vector between two ends says nothing about direction.
 _NO_GAP_MM = 1.0
 _LEAST_OVERLAP_MM = 1.0
-_NO_SLIP_MM = 8.0
+# A piece this long bears its name by right; a shorter one may be a slip of the classifier.
+NO_SLIP_MM = 8.0
 TRUNKS = {VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)}
 
 
@@ -101,7 +102,7 @@ def join_cost(
 def _branch_from_trunk(one: Fragment, two: Fragment) -> bool:
     """Tell whether one is a trunk and the other is none, both too long for a slip of the classifier."""
     trunks = [int(np.argmax(f.votes)) in TRUNKS for f in (one, two)]
-    return trunks[0] != trunks[1] and min(one.length_mm, two.length_mm) >= _NO_SLIP_MM
+    return trunks[0] != trunks[1] and min(one.length_mm, two.length_mm) >= NO_SLIP_MM
 
 
 def _angle(a: FloatArray, b: FloatArray) -> float:

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from nvc_pipeline.domain.anatomy import Structure
 from nvc_pipeline.trace.curve import arc_length
 from nvc_pipeline.trace.evidence import VESSELS
-from nvc_pipeline.trace.joining import TRUNKS, Fragment
+from nvc_pipeline.trace.joining import NO_SLIP_MM, TRUNKS, Fragment
 
 _VA, _BA = VESSELS.index(Structure.VA), VESSELS.index(Structure.BA)
 # Nearer to a trunk's axis than this part of its radius is inside the trunk; one that lies on it is not.
@@ -42,7 +42,8 @@ def apart_at_trunks(fragments: Sequence[Fragment], reach_mm: float) -> list[Frag
     list[Fragment]
         The stretch inside the trunk is left out; each side of it is a vessel of its own.
     """
-    trunks = [f for f in fragments if _class(f) in TRUNKS]
+    # A crumb that is called a trunk, where a branch presses on the nerve, must not cut that branch out.
+    trunks = [f for f in fragments if _class(f) in TRUNKS and f.length_mm >= NO_SLIP_MM]
     out = list(fragments)
     for trunk in trunks:
         out = [piece for f in out for piece in ([f] if _class(f) in TRUNKS else _without_crossings(f, trunk))]

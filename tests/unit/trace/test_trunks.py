@@ -57,6 +57,12 @@ def test_what_does_not_cross_stays_whole(points):
     assert pieces[0] is branch
 
 
+def test_a_crumb_that_is_called_a_trunk_cuts_nothing_out_of_an_artery():
+    artery = vessel([[-15, 0, 0], [15, 0, 0]], Structure.AICA, 0.6)
+    crumb = vessel([[-2.5, 0.2, 0], [2.5, 0.2, 0]], Structure.VA, 0.9)
+    assert apart_at_trunks([artery, crumb], REACH_MM)[0] is artery
+
+
 def test_a_branch_is_no_trunk_to_a_thicker_vessel():
     thick = vessel([[-20, 0, 10], [20, 0, 10]], Structure.PICA, 2.0)
     assert len(apart_at_trunks([thick, BASILAR], REACH_MM)) == 2
