@@ -53,18 +53,15 @@ def _class_of(side: dict[str, Any], vessel_id: str | None) -> str | None:
 
 
 def _touched(contacts: Sequence[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> bool | None:
-    """Tell whether the heaviest contact's zone is right, or its place lies within the true contact's length.
+    """Tell whether the heaviest contact's zone is one that the true offender touches.
 
-    A vessel that touches over several millimetres has the same gap all along: which place is the nearest
-    there is chance, in the truth too.
+    A vessel that touches over several millimetres, or in two places, has nearly the same gap in each: which
+    is the nearest there is chance, in the truth too.
     """
     if not contacts or not truth:
         return None
     ours, true = contacts[0], truth[0]
-    s = ours["arc_length_mm"]["value"]
-    if ours["zone"] == true["zone"] or s is None:
-        return bool(ours["zone"] == true["zone"])
-    return bool(abs(s - true["arc_length_mm"]) <= true["contact_length_mm"] / 2.0)
+    return bool(ours["zone"] in {true["zone"], *(z for touch in true["touches"] for z in touch["zones"])})
 
 
 def _pairs(
@@ -157,7 +154,7 @@ def summarise_sides(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "detachment_mean_mm": _mean(np.asarray(detached)),
         "detachment_median_mm": round(float(np.median(detached)), 3) if detached else None,
         "zone": wilson(sum(r["zone"] == r["true_zone"] for r in zoned), len(zoned)),
-        "zone_or_within_the_contact": wilson(sum(bool(r["zone_touched"]) for r in zoned), len(zoned)),
+        "zone_that_is_touched": wilson(sum(bool(r["zone_touched"]) for r in zoned), len(zoned)),
         "offender": wilson(sum(r["offender"] == r["true_offender"] for r in touching), len(touching)),
         "grade_kappa": kappa(
             [GRADES.index(r["grade"]) for r in graded], [GRADES.index(r["true_grade"]) for r in graded]

@@ -111,7 +111,6 @@ class IntervalConfig(Section):
     open_end_mm: float = Field(gt=0)
     wide_blur_scale: float = Field(ge=0)
     wide_blur_from: float = Field(ge=0)
-    open_end_scale: float = Field(ge=0)
 
 
 class DeformationConfig(Section):

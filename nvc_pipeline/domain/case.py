@@ -158,6 +158,8 @@ class Contact(Record):
     pons_indentation_area_mm2: Measure = _NOT_TAKEN
     nerve_area_mm2: Measure = _NOT_TAKEN
     nerve_area_reference_mm2: Measure = _NOT_TAKEN
+    vessel_lost: bool = False
+    """The vessel is nearest where its traced course ends: the gap is the middle of what it may be."""
 
 
 class NerveRecord(Record):

@@ -112,6 +112,7 @@ def _side_groups(
                 sr.QualitativeEvaluation(codes.VESSEL, codes.VESSELS[contact.vessel_class]),
                 sr.QualitativeEvaluation(codes.ZONE, codes.ZONES[contact.zone]),
                 sr.QualitativeEvaluation(codes.GRADE, codes.GRADES[contact.grade]),
+                *([sr.QualitativeEvaluation(codes.LOST, codes.YES)] if contact.vessel_lost else []),
             ],
         )
         for contact in report.contacts

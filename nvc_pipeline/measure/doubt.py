@@ -116,10 +116,10 @@ def doubt_sd(grounds: Grounds, config: IntervalConfig) -> float:
 
 
 def open_end(traced: TracedSide, vessel: Vessel, at: FloatArray, config: IntervalConfig) -> bool:
-    """Tell whether a vessel is nearest where its traced course ends without meeting another vessel.
+    """Tell whether a vessel is nearest where its traced course ends without meeting another of its kind.
 
-    Vessels don't end in the cistern: this one was lost there, and may come nearer beyond. The gap is
-    then the most that it can be.
+    Vessels don't end in the cistern, and arteries not in veins: this one was lost there, and may come nearer
+    beyond. The gap is then the most that it can be.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def open_end(traced: TracedSide, vessel: Vessel, at: FloatArray, config: Interva
             float((np.linalg.norm(v.centreline.points.xyz - tip, axis=1) - v.centreline.radius_mm).min())
             < config.open_end_mm
             for v in traced.vessels
-            if v.vessel_id != vessel.vessel_id
+            if v.vessel_id != vessel.vessel_id and v.vessel_class.arterial == vessel.vessel_class.arterial
         )
         if not met:
             return True

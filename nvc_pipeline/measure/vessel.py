@@ -44,6 +44,8 @@ from nvc_pipeline.trace.certainty import scatter_share
 from nvc_pipeline.trace.curve import unit
 
 Point = tuple[float, float, float]
+# SD of what is equally likely anywhere within a length of 1.
+_UNIFORM_SD = 12.0**-0.5
 _contacts: Memory[Contact | None] = Memory(64)
 
 
@@ -74,7 +76,8 @@ def measure_vessel(
     reach = max(config.fit.neighbour_mm, config.interval.open_end_mm, halfway + config.interval.crowd_mm)
     beside = vessels_beside(traced, vessel, vessel.centreline.points.xyz, reach)
     for v in (vessel, *sorted(beside, key=lambda other: other.vessel_id)):
-        key = digest(key, v.vessel_id, v.centreline.points.xyz, v.centreline.radius_mm)
+        kind = "artery" if v.vessel_class.arterial else "other"
+        key = digest(key, v.vessel_id, kind, v.centreline.points.xyz, v.centreline.radius_mm)
     key = digest(key, vessel.vessel_class.value, vessel.class_probability)
     return _contacts.recall(
         key,
@@ -220,8 +223,11 @@ def _contact(
     s = float(profile.arc[at[0]])
     doubt = float(np.hypot(doubt, corridor_sd(refined, path, s, ends_sd(traced, config), config)))
     at_axis = profile.vessel.points[0, profile.on_vessel[0, at[0]]]
-    if open_end(traced, vessel, at_axis, config.interval):
-        doubt = float(np.hypot(doubt, config.interval.open_end_scale * max(value, 0.0)))
+    lost = value > 0.0 and open_end(traced, vessel, at_axis, config.interval)
+    if lost:
+        # It may come nearer beyond, as far as a touch: the middle of that, and the SD of a uniform spread.
+        doubt = float(np.hypot(doubt, value * _UNIFORM_SD))
+        fitted, value = fitted - value / 2.0, value / 2.0
     wide = config.interval.wide_blur_scale * excess_blur_mm(refined.fit, volume, config.fit, config.interval)
     doubt = float(np.hypot(doubt, wide))
     share = scatter_share(refined.fit, volume, config.fit, gap_gradient(refined, path, config))
@@ -262,6 +268,7 @@ def _contact(
         pons_indentation_area_mm2=effects.pons_area.measure,
         nerve_area_mm2=effects.area.measure,
         nerve_area_reference_mm2=effects.area_reference.measure,
+        vessel_lost=lost,
         **touch,
     )
 

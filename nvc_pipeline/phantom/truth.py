@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.domain.anatomy import Grade, Pattern, Priority, Side, VesselClass, Zone
@@ -20,6 +21,7 @@ from nvc_pipeline.geometry import Affine, FloatArray
 NEAR_MM = 3.0
 CONTACT_FLOOR_MM, CONTACT_PER_VOXEL = 0.3, 0.85
 PROXIMITY_MM = 1.0
+APART_MM = 1.0
 PONS_INDENTATION_MM, AREA_RATIO, DEVIATION_MM = 0.3, 0.80, 0.6
 
 
@@ -62,6 +64,28 @@ class SideGeometry:
     corridor: FloatArray
     corridor_s: FloatArray
     vessels: tuple[VesselTruth, ...] = field(default=())
+
+
+def last_millimetre(
+    corridor: FloatArray, corridor_s: FloatArray, attached: FloatArray, radius_mm: float
+) -> npt.NDArray[np.bool_]:
+    """Tell which samples of the pontine surface stand for the nerve's own in zone Z3 before detachment.
+
+    From s = -1 mm on the gap is to the nerve's tube (clinical reference, M03), no longer to the strip of
+    1.5 mm beside its path. Where the tube is drawn from s = 0 on only, what shows of it before is the
+    surface over its axis, as wide as the nerve.
+
+    Parameters
+    ----------
+    corridor, corridor_s:
+        Samples (K, 3) of the surface beside the attached segment and their arc lengths (K,), mm.
+    attached:
+        The attached segment's path (N, 3) in the same frame.
+    radius_mm:
+        The nerve's radius where it detaches.
+    """
+    away, _ = cKDTree(attached).query(corridor)
+    return np.asarray((corridor_s > -1.0) & (away <= radius_mm))
 
 
 def contact_threshold_mm(acquired_voxel_mm: float) -> float:
@@ -164,11 +188,12 @@ def case_truth(
 
 
 def set_priorities(sides: dict[str, dict[str, Any]]) -> None:
-    """Fill ``priority`` of both sides (section 7.3): A needs a deformity that the other side has less of."""
-    ranks = {}
-    for name, side in sides.items():
-        near = [c for c in side["contacts"] if Zone(c["zone"]).susceptible]
-        ranks[name] = max((Grade(c["grade"]).rank for c in near), default=0)
+    """Fill ``priority`` of both sides (section 7.3): A needs a deformity that the other side has less of.
+
+    A vessel whose smallest gap lies distally and that touches Z1 to Z4 at another place is in contact there:
+    only what touches distally *only* is uncommon as a cause.
+    """
+    ranks = {name: max(map(_susceptible_rank, side["contacts"]), default=0) for name, side in sides.items()}
     for name, side in sides.items():
         other = ranks["right" if name == "left" else "left"]
         if ranks[name] >= Grade.INDENTATION.rank and ranks[name] > other:
@@ -177,11 +202,21 @@ def set_priorities(sides: dict[str, dict[str, Any]]) -> None:
             side["priority"] = Priority.B.value
 
 
+def _susceptible_rank(contact: dict[str, Any]) -> int:
+    if Zone(contact["zone"]).susceptible:
+        return Grade(contact["grade"]).rank
+    return Grade.CONTACT.rank if _touches_susceptible(contact) else 0
+
+
+def _touches_susceptible(contact: dict[str, Any]) -> bool:
+    return any(Zone(touch["zone"]).susceptible for touch in contact["touches"])
+
+
 def _weight(contact: dict[str, Any]) -> tuple[float, ...]:
-    zone, kind = Zone(contact["zone"]), VesselClass(contact["vessel_class"])
+    kind = VesselClass(contact["vessel_class"])
     return (
         -float(Grade(contact["grade"]).rank),
-        -float(zone.susceptible),
+        -float(Zone(contact["zone"]).susceptible or _touches_susceptible(contact)),
         -float(kind.arterial),
         float(contact["gap_mm"]),
     )
@@ -215,6 +250,7 @@ def _contact(geometry: SideGeometry, vessel: VesselTruth, tau: float) -> dict[st
         "gap_mm": round(float(gap[i]), 4),
         "arc_length_mm": round(s, 3),
         "zone": zone_of(s, geometry.porus_s).value,
+        "touches": _touches(along, gap, tau, geometry.porus_s),
         "grade": grade.value,
         "nearest_on_nerve_lps_mm": _rounded(surface[i]),
         "nearest_on_vessel_lps_mm": _rounded(vessel.points[j] + vessel.radius[j] * toward),
@@ -226,6 +262,32 @@ def _contact(geometry: SideGeometry, vessel: VesselTruth, tau: float) -> dict[st
         "deviation_mm": round(deviation, 4),
         "vessel_diameter_mm": round(2 * float(vessel.radius[j]), 4),
     }
+
+
+def _touches(along: FloatArray, gap: FloatArray, tau: float, porus_s: float) -> list[dict[str, Any]]:
+    """Return the stretches of the nerve that a vessel touches; ``zone`` is that of each one's smallest gap.
+
+    Stretches less than ``APART_MM`` apart along the nerve are one.
+    """
+    within = gap <= tau
+    order = np.argsort(along[within])
+    s, own = along[within][order], gap[within][order]
+    out = []
+    for part in np.split(np.arange(len(s)), np.flatnonzero(np.diff(s) > APART_MM) + 1):
+        if len(part):
+            least = part[int(np.argmin(own[part]))]
+            zones = {zone_of(float(t), porus_s) for t in np.unique(s[part])}
+            out.append(
+                {
+                    "from_mm": round(float(s[part[0]]), 3),
+                    "to_mm": round(float(s[part[-1]]), 3),
+                    "arc_length_mm": round(float(s[least]), 3),
+                    "gap_mm": round(float(own[least]), 4),
+                    "zone": zone_of(float(s[least]), porus_s).value,
+                    "zones": [z.value for z in Zone if z in zones],
+                }
+            )
+    return out
 
 
 def _area_ratio(geometry: SideGeometry, s: float) -> float:

@@ -69,6 +69,12 @@ def number(measure: Measure, unit: str = "", digits: int = 2) -> str:
     return f"{value}{' ' + unit if unit else ''} ({low} to {high})"
 
 
+def gap(contact: Contact) -> str:
+    """Return the gap as :func:`number`; where the vessel is lost beside the nerve, that it is an estimate."""
+    lost = "; vessel lost here, may touch" if contact.vessel_lost else ""
+    return number(contact.gap_mm, "mm") + lost
+
+
 def offender(report: SideReport) -> Contact | None:
     """Return the contact of the main offender, or the nearest vessel where none is named."""
     for contact in report.contacts:
@@ -86,5 +92,5 @@ def summary(report: SideReport) -> str:
         return f"{GRADE_WORDS[report.grade]}. Priority {PRIORITY_WORDS[report.priority]}."
     return (
         f"{GRADE_WORDS[report.grade]}; {contact.vessel_class.value} at the {ZONE_WORDS[contact.zone]}, "
-        f"gap {number(contact.gap_mm, 'mm')}. Priority {PRIORITY_WORDS[report.priority]}."
+        f"gap {gap(contact)}. Priority {PRIORITY_WORDS[report.priority]}."
     )

@@ -97,6 +97,10 @@ class ContactModel(QAbstractTableModel):
             "crossing angle, degrees": contact.crossing_angle_deg,
         }
         lines = [f"{name}: {shown_measure(m)}" for name, m in parts.items()]
+        if contact.vessel_lost:
+            lines.insert(
+                0, "vessel lost beside the nerve: the gap is the middle of what it may be, a touch or more"
+            )
         if not contact.gap_mm.valid:
             lines.insert(0, f"gap not resolved: {in_words(contact.gap_mm.reason)}")
         return "\n".join(lines)

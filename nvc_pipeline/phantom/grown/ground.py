@@ -9,7 +9,7 @@ from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import Affine, FloatArray
 from nvc_pipeline.phantom.grown.anatomy import FacialSide, Head
 from nvc_pipeline.phantom.grown.curves import Tube, at_index, closest_on_polyline, tangents
-from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth
+from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth, last_millimetre
 
 _SKIN_ANGLES = 48
 _CORRIDOR_MM = 1.5
@@ -29,7 +29,8 @@ def side_geometry(head: Head, side: Side, pose: Affine) -> SideGeometry:
     vessels = head.vessels_of(side)
     skin, skin_s, area, minor = _skin(face, vessels)
     corridor, corridor_s = _corridor(head, face)
-    near = corridor_s > -1.0
+    last = last_millimetre(corridor, corridor_s, face.attached, float(face.seven.radius[0]))
+    on_pons = corridor_s <= -1.0
     truths = tuple(_vessel(head, face, v, corridor, pose) for v in vessels)
     return SideGeometry(
         side=side,
@@ -39,10 +40,10 @@ def side_geometry(head: Head, side: Side, pose: Affine) -> SideGeometry:
         area=area,
         attached=pose.apply(face.attached),
         porus_s=face.porus_s,
-        skin=pose.apply(np.concatenate([skin, corridor[near]])),
-        skin_s=np.concatenate([skin_s, corridor_s[near]]),
-        corridor=pose.apply(corridor[~near]),
-        corridor_s=corridor_s[~near],
+        skin=pose.apply(np.concatenate([skin, corridor[last]])),
+        skin_s=np.concatenate([skin_s, corridor_s[last]]),
+        corridor=pose.apply(corridor[on_pons]),
+        corridor_s=corridor_s[on_pons],
         vessels=truths,
     )
 

@@ -8,7 +8,7 @@ from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import Affine, FloatArray
 from nvc_pipeline.phantom.sculpted.cast import Cast, Half
 from nvc_pipeline.phantom.sculpted.threads import Thread, length_along, wall_gap
-from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth
+from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth, last_millimetre
 
 _AROUND = 40
 _ACROSS = np.linspace(-1.5, 1.5, 31)
@@ -20,7 +20,8 @@ def side_geometry(cast: Cast, side: Side, pose: Affine) -> SideGeometry:
     along = length_along(half.seven.points)
     skin = _rings(half.seven)
     corridor, corridor_s = _corridor(cast, half)
-    late = corridor_s > -1.0
+    last = last_millimetre(corridor, corridor_s, half.attached, float(half.seven.radius[0]))
+    on_pons = corridor_s <= -1.0
     vessels = tuple(_vessel(cast, half, v, corridor, pose) for v in cast.vessels_of(side))
     return SideGeometry(
         side=side,
@@ -30,10 +31,10 @@ def side_geometry(cast: Cast, side: Side, pose: Affine) -> SideGeometry:
         area=np.pi * half.seven.radius**2,
         attached=pose.apply(half.attached),
         porus_s=half.porus_s,
-        skin=pose.apply(np.concatenate([skin.reshape(-1, 3), corridor[late]])),
-        skin_s=np.concatenate([np.repeat(along, _AROUND), corridor_s[late]]),
-        corridor=pose.apply(corridor[~late]),
-        corridor_s=corridor_s[~late],
+        skin=pose.apply(np.concatenate([skin.reshape(-1, 3), corridor[last]])),
+        skin_s=np.concatenate([np.repeat(along, _AROUND), corridor_s[last]]),
+        corridor=pose.apply(corridor[on_pons]),
+        corridor_s=corridor_s[on_pons],
         vessels=vessels,
     )
 

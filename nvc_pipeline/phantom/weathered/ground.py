@@ -6,7 +6,7 @@ import numpy as np
 
 from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.geometry import Affine, FloatArray
-from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth
+from nvc_pipeline.phantom.truth import SideGeometry, VesselTruth, last_millimetre
 from nvc_pipeline.phantom.weathered.head import Half, Head
 from nvc_pipeline.phantom.weathered.rods import Rod, running, unit, wall_gap
 
@@ -20,7 +20,8 @@ def side_geometry(head: Head, side: Side, pose: Affine) -> SideGeometry:
     s = half.seven.along
     skin = _tube(half.seven)
     corridor, corridor_s = _corridor(head, half)
-    free = corridor_s > -1.0
+    last = last_millimetre(corridor, corridor_s, half.attached, float(half.seven.radius[0]))
+    on_pons = corridor_s <= -1.0
     return SideGeometry(
         side=side,
         free=pose.apply(half.seven.points),
@@ -29,10 +30,10 @@ def side_geometry(head: Head, side: Side, pose: Affine) -> SideGeometry:
         area=np.pi * half.seven.radius**2,
         attached=pose.apply(half.attached),
         porus_s=half.porus_s,
-        skin=pose.apply(np.concatenate([skin, corridor[free]])),
-        skin_s=np.concatenate([np.repeat(s, _AROUND), corridor_s[free]]),
-        corridor=pose.apply(corridor[~free]),
-        corridor_s=corridor_s[~free],
+        skin=pose.apply(np.concatenate([skin, corridor[last]])),
+        skin_s=np.concatenate([np.repeat(s, _AROUND), corridor_s[last]]),
+        corridor=pose.apply(corridor[on_pons]),
+        corridor_s=corridor_s[on_pons],
         vessels=tuple(_vessel(head, half, rod, corridor, pose) for rod in head.vessels_of(side)),
     )
 

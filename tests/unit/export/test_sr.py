@@ -105,6 +105,16 @@ class TestContent:
     def test_an_invalid_measure_is_left_out(self):
         assert items(groups(report())[1], "Pons indentation") == []
 
+    def test_a_gap_to_a_vessel_that_was_lost_says_so(self):
+        meaning = "Vessel lost beside the nerve, gap estimated"
+        assert items(groups(report())[1], meaning) == []
+        lost = example.contact(Side.LEFT).model_copy(update={"vessel_lost": True})
+        left = example.side_report(Side.LEFT).model_copy(update={"contacts": (lost,)})
+        found = items(
+            groups(report(example.case(sides=Sides(left=left, right=CASE.sides.right))))[1], meaning
+        )
+        assert found[0].ConceptCodeSequence[0].CodeMeaning == "Yes"
+
     def test_a_side_that_was_not_measured_says_so(self):
         right = groups(report())[-1]
         status = items(right, "Measurement status")[0]

@@ -31,7 +31,7 @@ def side(contacts, vessels=()):
 
 
 def true(at, **changes):
-    return contact(at, gap_mm=0.3, arc_length_mm=at, **changes)
+    return contact(at, **{"gap_mm": 0.3, "arc_length_mm": at, "touches": []} | changes)
 
 
 def along(height):
@@ -45,8 +45,11 @@ def test_a_vessel_along_the_nerve_is_known_by_its_course(height, gap):
     assert row["gaps"][0]["value"] == gap
 
 
-@pytest.mark.parametrize(("at", "right"), [(4.5, True), (6.0, False)])
-def test_a_place_within_the_true_contact_is_right_whatever_its_zone(at, right):
-    row = compare_side(side([contact(at)]), side([true(3.8, zone="transition_zone")]))
+@pytest.mark.parametrize(("zone", "right"), [("distal_cisternal", True), ("attached_segment", False)])
+def test_any_zone_that_the_true_vessel_touches_is_right(zone, right):
+    spans = [{"zone": "transition_zone", "zones": ["transition_zone", "distal_cisternal"]}]
+    row = compare_side(
+        side([contact(4.5, zone=zone)]), side([true(3.8, zone="transition_zone", touches=spans)])
+    )
     assert row["zone"] != row["true_zone"]
     assert row["zone_touched"] is right

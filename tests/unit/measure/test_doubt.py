@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nvc_pipeline.domain.anatomy import VesselClass
 from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.measure.doubt import (
@@ -105,7 +106,29 @@ def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossin
     assert open_end(lost, lost.vessels[0], cut.points.xyz[-1], config.interval)
     assert not open_end(traced, vessel, line.points.xyz[nearest], config.interval)
     (contact,) = measure_side(lost, volume, config).contacts
-    assert contact.gap_mm.low < whole.gap_mm.low - 0.1
+    assert contact.vessel_lost
+    assert not whole.vessel_lost
+    # Anything from a touch to what was seen, and its middle.
+    seen = whole.gap_mm.value
+    assert contact.gap_mm.value == pytest.approx(seen / 2.0, abs=0.06)
+    assert contact.gap_mm.low < 0.05
+    assert seen - 0.06 < contact.gap_mm.high < seen + 0.2
+
+
+@pytest.mark.parametrize(("kind", "lost"), [(VesselClass.AICA, False), (VesselClass.VEIN, True)])
+def test_an_artery_ends_in_arteries_and_not_in_veins(crossing, config, kind, lost):
+    _, _, traced = crossing
+    (vessel,) = traced.vessels
+    line = vessel.centreline
+    half = len(line.points.xyz) // 2
+    first, rest = (
+        Centreline(Points(line.points.xyz[part]), line.radius_mm[part])
+        for part in (slice(None, half), slice(half, None))
+    )
+    other = replace(vessel, vessel_id="other", centreline=rest, class_probabilities={kind: 1.0})
+    own = replace(vessel, centreline=first, class_probabilities={VesselClass.AICA: 1.0})
+    both = replace(traced, vessels=(own, other))
+    assert open_end(both, own, first.points.xyz[-1], config.interval) is lost
 
 
 def test_a_point_spread_wider_than_the_voxels_allow_is_a_doubt(crossing, config, fitted):

@@ -53,7 +53,7 @@ class TestGrade:
         assert grade_contact(gap, sd, what, 0.425, config.grades)[0] is grade
 
     def test_deformity_within_its_noise_does_not_count(self, config):
-        thin = effects(area=effect(0.75, sd=0.2), deviation=effect(0.7, sd=0.4), pons=effect(0.4, sd=0.3))
+        thin = effects(area=effect(0.75, sd=0.2), deviation=effect(0.7, sd=0.4), pons=effect(0.4, sd=0.35))
         assert grade_contact(0.1, 0.05, thin, 0.425, config.grades)[0] is Grade.CONTACT
 
     def test_probabilities_sum_to_one_and_share_a_doubt(self, config):

@@ -7,6 +7,7 @@ from nvc_pipeline.phantom.truth import (
     VesselTruth,
     contact_threshold_mm,
     grade_of,
+    last_millimetre,
     set_priorities,
     side_truth,
     zone_of,
@@ -108,6 +109,36 @@ class TestSide:
         first = crossing("A", -4.0, 0.1, on_pons=True)
         second = VesselTruth("B", VesselClass.VA, first.points - [0, 1.2, 0], first.radius)
         assert side_truth(straight_side(first, second), 0.45)["pattern"] == "tandem"
+
+    def test_a_second_touch_at_the_root_counts_though_the_smallest_gap_is_distal(self):
+        distal, root = crossing("A", 7.0, 0.0), crossing("A", -4.0, 0.3, on_pons=True)
+        both = VesselTruth(
+            "A",
+            VesselClass.AICA,
+            *(np.concatenate(p) for p in zip(_parts(distal), _parts(root), strict=True)),
+        )
+        sides = {
+            "left": side_truth(straight_side(both), 0.45),
+            "right": side_truth(straight_side(distal), 0.45),
+        }
+        set_priorities(sides)
+        contact = sides["left"]["contacts"][0]
+        assert contact["zone"] == "distal_cisternal"
+        assert [t["zone"] for t in contact["touches"]] == ["attached_segment", "distal_cisternal"]
+        assert (sides["left"]["priority"], sides["right"]["priority"]) == ("B", "C")
+
+    def test_one_touch_has_one_zone_and_names_all_it_spans(self):
+        contact = side_truth(straight_side(crossing("A", 4.3, 0.0)), 0.45)["contacts"][0]
+        assert [t["zone"] for t in contact["touches"]] == ["distal_cisternal"]
+        assert contact["touches"][0]["zones"] == ["transition_zone", "distal_cisternal"]
+
+    def test_the_last_millimetre_before_detachment_is_as_wide_as_the_nerve(self):
+        along, across = np.meshgrid(np.linspace(-3.0, 0.0, 31), np.linspace(-1.5, 1.5, 31), indexing="ij")
+        strip = np.stack([along, 0 * along, across], axis=-1).reshape(-1, 3)
+        path = np.stack([np.linspace(-3.0, 0.0, 61), np.zeros(61), np.zeros(61)], axis=1)
+        last = last_millimetre(strip, strip[:, 0], path, NERVE_RADIUS)
+        assert strip[last, 0].min() > -1.0
+        assert np.abs(strip[last, 2]).max() == pytest.approx(NERVE_RADIUS, abs=0.05)
 
     def test_priority_needs_a_side_difference(self):
         heavy = VesselTruth("A", VesselClass.AICA, *_parts(crossing("A", 2.0, 0.0)), deviation_mm=0.8)
