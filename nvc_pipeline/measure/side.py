@@ -131,6 +131,11 @@ def _grooved(contact: Contact, config: MeasureConfig) -> bool:
     return thin or (dent is not None and dent >= config.grades.pons_indentation_mm)
 
 
+def _rests_on_a_lost_vessel(contact: Contact) -> bool:
+    """Tell whether a contact of the susceptible zones is one by a gap that was estimated."""
+    return contact.vessel_lost and contact.zone.susceptible and contact.grade.rank >= Grade.CONTACT.rank
+
+
 def doubts_about(
     traced: TracedSide, contacts: tuple[Contact, ...], tau_mm: float, config: MeasureConfig
 ) -> list[str]:
@@ -139,6 +144,7 @@ def doubts_about(
     ``tau_mm`` is the contact threshold.
     """
     doubts = [f"{c.vessel_id}: {c.gap_mm.reason}" for c in contacts if not c.gap_mm.valid]
+    doubts += [f"{c.vessel_id}: lost_beside_the_nerve" for c in contacts if _rests_on_a_lost_vessel(c)]
     doubts += findings_against(traced.findings)
     nerve = traced.nerve
     if nerve is None:

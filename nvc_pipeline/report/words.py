@@ -70,8 +70,8 @@ def number(measure: Measure, unit: str = "", digits: int = 2) -> str:
 
 
 def gap(contact: Contact) -> str:
-    """Return the gap as :func:`number`; where the vessel is lost beside the nerve, that it is an estimate."""
-    lost = "; vessel lost here, may touch" if contact.vessel_lost else ""
+    """Return the gap as :func:`number`, and where the vessel is lost beside the nerve, that it is."""
+    lost = ", the vessel is lost here and may come nearer" if contact.vessel_lost else ""
     return number(contact.gap_mm, "mm") + lost
 
 

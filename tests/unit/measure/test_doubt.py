@@ -108,6 +108,12 @@ def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossin
     (contact,) = measure_side(lost, volume, config).contacts
     assert contact.vessel_lost
     assert not whole.vessel_lost
+    # A touch of the susceptible zones that rests on an estimate is for a reader's eye.
+    flag = f"{contact.vessel_id}: lost_beside_the_nerve"
+    far = config.model_copy(update={"zones": config.zones.model_copy(update={"transition_to_mm": 30.0})})
+    assert flag in measure_side(lost, volume, far).flag_reasons
+    assert flag not in measure_side(traced, volume, far).flag_reasons
+    assert flag not in measure_side(lost, volume, config).flag_reasons
     # Anything from a touch to what was seen, and its middle.
     seen = whole.gap_mm.value
     assert contact.gap_mm.value == pytest.approx(seen / 2.0, abs=0.06)
