@@ -168,7 +168,7 @@ def corridor_sd(
     attached = path.arc <= config.zones.detachment_from_mm
     if sheet is None or part is None or at > config.zones.detachment_from_mm or attached.sum() < 5:
         return 0.0
-    exit_sd, detachment_sd = ends_sd_mm
+    exit_sd = ends_sd_mm[0]
     points, arc = lengthened(path.points[attached], path.arc[attached], _SPREAD * exit_sd)
     half, step = config.zones.corridor_half_width_mm, 0.25
     local = sheet.local(points)
@@ -178,10 +178,7 @@ def corridor_sd(
     if not np.any(near):
         return 0.0
     arc = arc[near]
-    along = arc / min(float(path.arc[0]), -1.0)
-    sd = np.sqrt(
-        config.interval.corridor_sd_mm**2 + (along * exit_sd) ** 2 + ((1 - along) * detachment_sd) ** 2
-    )
+    sd = sd_across(arc, float(path.arc[0]), ends_sd_mm, config)
     wide = half + _SPREAD * float(sd.max())
     across = np.arange(-wide, wide + step, step)
     xy = local[near][:, None, :2] + across[None, :, None] * np.array([0.0, 1.0])
@@ -198,6 +195,18 @@ def corridor_sd(
         if inside.any():
             smallest.append(float(signed[inside].min()))
     return float(np.std(smallest))
+
+
+def sd_across(
+    arc: FloatArray, exit_arc: float, ends_sd_mm: tuple[float, float], config: MeasureConfig
+) -> FloatArray:
+    """Return how far to one side the corridor may lie, SD (N,) mm: its own, and its ends' in proportion.
+
+    ``arc`` (N,) and ``exit_arc`` are arc lengths, mm; ``ends_sd_mm`` are of exit and detachment.
+    """
+    along = arc / min(exit_arc, -1.0)
+    ends = (along * ends_sd_mm[0]) ** 2 + ((1.0 - along) * ends_sd_mm[1]) ** 2
+    return np.asarray(np.sqrt(config.interval.corridor_sd_mm**2 + ends))
 
 
 def lengthened(points: FloatArray, arc: FloatArray, by_mm: float) -> tuple[FloatArray, FloatArray]:

@@ -40,7 +40,7 @@ def nerve_path(nerve: FacialNerve, pons: Surface | None, config: MeasureConfig) 
     course, along = points[attached], arc[attached]
     if pons is None or len(course) < 2:
         return NervePath(points, arc, radius, course, along)
-    places, at = strip_along(course, along, pons.vertices, config.zones.corridor_half_width_mm)
+    places, at, _ = strip_along(course, along, pons.vertices, config.zones.corridor_half_width_mm)
     # The strip ends where the course does: no half circle beyond the exit.
     beyond = (at == along[0]) & ((places - course[0]) @ (course[1] - course[0]) < 0.0)
     strip = np.concatenate([course, places[~beyond]])
@@ -49,14 +49,15 @@ def nerve_path(nerve: FacialNerve, pons: Surface | None, config: MeasureConfig) 
 
 def strip_along(
     course: FloatArray, arc: FloatArray, vertices: FloatArray, half_width_mm: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the places of a surface (N, 3) that lie on a strip along a course, and their arc lengths (N,).
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the places of a surface (N, 3) that lie on a strip along a course.
 
-    ``course`` (M, 3) and ``vertices`` (K, 3) are LPS mm, ``arc`` (M,) mm.
+    With their arc lengths (N,) and distances from the course (N,), mm. ``course`` (M, 3) and ``vertices``
+    (K, 3) are LPS mm, ``arc`` (M,) mm.
     """
     away, nearest = cKDTree(course).query(vertices)
     near = away <= half_width_mm
-    return vertices[near], arc[nearest[near]]
+    return vertices[near], arc[nearest[near]], away[near]
 
 
 def _joined(nerve: FacialNerve, step_mm: float) -> tuple[FloatArray, FloatArray, FloatArray]:

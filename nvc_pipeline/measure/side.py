@@ -160,7 +160,7 @@ def doubts_about(
         return doubts
     path = nerve_path(nerve, traced.pons, config)
     stated = {c.vessel_id: c.arc_length_mm.value for c in contacts if c.arc_length_mm.value is not None}
-    elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config)[0], config)
+    elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config), config)
     none = math.prod(1.0 - p for p in elsewhere.values()) * (1.0 - touch_probability(contacts))
     if 1.0 - none >= config.undecided_probability:
         doubts.append("contact_not_excluded")

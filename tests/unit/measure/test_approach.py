@@ -38,7 +38,7 @@ def side(pons, x, gap, y=0.0):
 
 
 def chance(traced, path, stated, exit_sd, config):
-    found = touch_elsewhere(traced, path, {"AICA_left_1": stated}, TAU, exit_sd, config)
+    found = touch_elsewhere(traced, path, {"AICA_left_1": stated}, TAU, (exit_sd, 0.3), config)
     return found.get("AICA_left_1", 0.0)
 
 
@@ -59,6 +59,14 @@ def test_beyond_the_exit_it_counts_as_far_as_the_exit_is_unsure(pons, path, conf
     unsure, sure = (chance(beyond, path, 5.0, sd, config) for sd in (2.0, 0.5))
     assert 0.05 < unsure < 0.35
     assert sure < 0.3 * unsure
+
+
+def test_beside_the_corridor_it_counts_as_far_as_the_exit_is_unsure(pons, path, config):
+    near_exit, near_nerve = side(pons, -7.5, 0.0, y=4.0), side(pons, -1.5, 0.0, y=4.0)
+    unsure, sure = (chance(near_exit, path, 5.0, sd, config) for sd in (2.0, 0.3))
+    assert 0.05 < unsure < 0.5
+    assert sure < 0.5 * unsure
+    assert chance(near_nerve, path, 5.0, 2.0, config) < 0.5 * unsure
 
 
 def test_without_a_surface_nothing_is_said(path, config):
