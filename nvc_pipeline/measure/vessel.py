@@ -46,6 +46,8 @@ from nvc_pipeline.trace.curve import unit
 Point = tuple[float, float, float]
 # SD of what is equally likely anywhere within a length of 1.
 _UNIFORM_SD = 12.0**-0.5
+# How far a vessel touches is not known of one whose nearest place was not seen.
+_EXTENT = ("contact_from_mm", "contact_to_mm", "contact_length_mm", "contact_area_mm2")
 _contacts: Memory[Contact | None] = Memory(64)
 
 
@@ -245,6 +247,8 @@ def _contact(
     )
     grade, probabilities = grade_contact(value, sd, effects, tau, config.grades)
     touch = _touch(refined, profile, path, parameters, float(volume.resolution_mm.max()), tau, config)
+    if lost:
+        touch |= dict.fromkeys(_EXTENT, Measure.missing("vessel_lost_beside_the_nerve"))
     return Contact(
         vessel_id=vessel.vessel_id,
         vessel_class=vessel.vessel_class,

@@ -108,6 +108,9 @@ def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossin
     (contact,) = measure_side(lost, volume, config).contacts
     assert contact.vessel_lost
     assert not whole.vessel_lost
+    assert (
+        contact.contact_length_mm.reason == contact.contact_area_mm2.reason == "vessel_lost_beside_the_nerve"
+    )
     # A touch of the susceptible zones that rests on an estimate is for a reader's eye.
     flag = f"{contact.vessel_id}: lost_beside_the_nerve"
     far = config.model_copy(update={"zones": config.zones.model_copy(update={"transition_to_mm": 30.0})})
