@@ -99,7 +99,7 @@ class IntervalConfig(Section):
     attached_sd_mm: float = Field(ge=0)
     corridor_ends_scale: float = Field(ge=0)
     corridor_sd_mm: float = Field(ge=0)
-    least_exit_sd_mm: float = Field(ge=0)
+    unseen_exit_sd_mm: float = Field(ge=0)
     residual_reach_mm: float = Field(gt=0)
     residual_scale: float = Field(ge=0)
     residual_max_mm: float = Field(gt=0)

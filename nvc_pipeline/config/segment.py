@@ -35,6 +35,7 @@ class SegmentConfig(Section):
     min_landmark_probability: Share
     min_faint_probability: Share
     min_exit_probability: Share
+    least_exit_sd_mm: Positive
     try_from_probability: Share
     min_coverage: Share
     replace_beyond_mm: Positive

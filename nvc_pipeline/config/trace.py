@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from nvc_pipeline.config.base import Section
+
+Positive = Annotated[float, Field(gt=0)]
 
 
 class FluidConfig(Section):
@@ -105,13 +109,51 @@ class PonsConfig(Section):
     foreign_probability: float = Field(gt=0, lt=1)
 
 
+class ReliefConfig(Section):
+    """How a ridge of the pons is looked for."""
+
+    directions: int = Field(ge=4)
+    middle_mm: float = Field(gt=0)
+    inner_mm: float = Field(gt=0)
+    outer_mm: float = Field(gt=0)
+    slab_mm: float = Field(gt=0)
+    normal_neighbours: int = Field(ge=3)
+
+
+class ExitPointConfig(Section):
+    """Where the root exit point may lie on the pons."""
+
+    mean_mm: tuple[float, float, float]
+    sd_mm: tuple[Positive, Positive, Positive]
+    correlation: tuple[float, float, float]
+    nearest_mm: float = Field(gt=0)
+    farthest_mm: float = Field(gt=0)
+    candidate_mm: float = Field(gt=0)
+    unlikely_log: float = Field(gt=0)
+    end_probability: float = Field(gt=0, lt=1)
+    end_sd_mm: float = Field(gt=0)
+    ridge_probability: float = Field(gt=0, lt=1)
+    ridge_mm: float = Field(gt=0)
+    relief_sd_mm: float = Field(gt=0)
+    relief_length_mm: float = Field(gt=0)
+    bow_mm: float = Field(gt=0)
+    relief: ReliefConfig
+
+    @model_validator(mode="after")
+    def _sound(self) -> ExitPointConfig:
+        a, b, c = self.correlation
+        if 1 + 2 * a * b * c - a * a - b * b - c * c <= 0 or max(abs(a), abs(b), abs(c)) >= 1:
+            msg = "correlation is that of no three quantities"
+            raise ValueError(msg)
+        if self.nearest_mm >= self.farthest_mm:
+            msg = "nearest_mm must be less than farthest_mm"
+            raise ValueError(msg)
+        return self
+
+
 class CorridorConfig(Section):
     """The attached segment as a path on the pons."""
 
-    cost_floor: float = Field(gt=0, lt=1)
-    default_length_mm: float = Field(gt=0)
-    end_probability: float = Field(gt=0, lt=1)
-    end_sd_mm: float = Field(gt=0)
     smoothing_length_mm: float = Field(gt=0)
     step_mm: float = Field(gt=0, le=0.5)
 
@@ -224,6 +266,7 @@ class TraceConfig(Section):
     detachment: DetachmentConfig
     porus: PorusConfig
     pons: PonsConfig
+    exit_point: ExitPointConfig
     corridor: CorridorConfig
     vessels: VesselTraceConfig
     naming: NamingConfig

@@ -24,16 +24,11 @@ def porus_arc(traced: TracedSide) -> float | None:
 
 
 def ends_sd(traced: TracedSide, config: MeasureConfig) -> tuple[float, float]:
-    """Return the SD of the root exit point and of the detachment, mm.
-
-    The exit's is never under a floor, unless a reader placed it.
-    """
-    nerve = traced.nerve
-    seen = None if nerve is None else nerve.exit_point
+    """Return the SD of the root exit point and of the detachment, mm."""
+    seen = None if traced.nerve is None else traced.nerve.exit_point
     scale = config.interval.corridor_ends_scale
-    floor = 0.0 if seen is not None and seen.by_reader else config.interval.least_exit_sd_mm
-    exit_sd = max(floor, 0.0 if seen is None else scale * seen.sd_mm)
-    return exit_sd, scale * _detachment_sd(traced)
+    exit_sd = config.interval.unseen_exit_sd_mm if seen is None else seen.sd_mm
+    return scale * exit_sd, scale * _detachment_sd(traced)
 
 
 def arc_measure(traced: TracedSide, s: float, draws: FloatArray, config: MeasureConfig) -> Measure:

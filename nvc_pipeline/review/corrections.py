@@ -86,7 +86,7 @@ def with_exit_point(traced: TracedSide, point: FloatArray, config: CorridorConfi
             f"This point lies {away:.0f} mm off the surface of the pons, as far as that was traced",
             remedy="click on the surface of the brainstem, medial of and below the detachment point",
         )
-    line = path_on_surface(pons, None, at[0], nerve.free.points.xyz[0], config)
+    line = path_on_surface(pons, np.stack([at[0], nerve.free.points.xyz[0]]), config)
     moved = replace(nerve, attached=Points(line), exit_point=clicked(at[0], _EXIT_SD_MM))
     # What speaks against the detachment point stands: the reader has not said that it is right.
     stands = tuple(f for f in traced.findings if not f.code.startswith("trace.root_exit_point"))

@@ -228,6 +228,8 @@ def _landmarks(
         if sure >= _least(landmark, config):
             # The calibrated SD is that of landmarks that were found; one that may well be none is vaguer.
             sd = calibrated.sd_mm / max(peak * min(1.0, 2.0 * sure), 0.05)
+            if landmark is Landmark.ROOT_EXIT_POINT:
+                sd = max(sd, config.least_exit_sd_mm)
             out[landmark] = LandmarkEstimate(Points(affine.apply(ijk)), float(sd), sure)
     return out
 

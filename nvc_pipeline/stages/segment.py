@@ -71,7 +71,7 @@ def _bundle_hash(context: StageContext) -> str:
 
 STAGE = Stage(
     name="segment",
-    version="7",
+    version="8",
     sections=("segment",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN),
     run=run,

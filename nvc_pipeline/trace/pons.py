@@ -140,13 +140,27 @@ def _edge_shift(
     shift = t[best] + _PROFILE_STEP_MM * (half - profile[row, best]) / rise
     swing = profile.max(axis=1) - profile.min(axis=1)
     clear = np.isfinite(distance[row, best]) & (swing >= config.min_contrast * levels.contrast)
+    clean = _own(at, evidence, config)
+    return shift, clear & clean & (np.abs(shift) <= config.max_shift_mm)
+
+
+def is_pons(surface: Surface, evidence: Evidence, config: PonsConfig) -> npt.NDArray[np.bool_]:
+    """Return where the surface is the pons's own, shape (N,): no nerve or vessel lies along its normal."""
+    t = np.arange(-config.profile_half_mm, config.profile_half_mm + 1e-9, _PROFILE_STEP_MM)
+    return _own(
+        surface.vertices[:, None, :] + t[None, :, None] * surface.normals[:, None, :], evidence, config
+    )
+
+
+def _own(at: FloatArray, evidence: Evidence, config: PonsConfig) -> npt.NDArray[np.bool_]:
+    """Return which profiles (N, M, 3), LPS mm, meet no nerve and no vessel."""
     foreign = evidence.vessel_total(config.foreign_probability / 4).array
     for structure in (Structure.FACIAL_NERVE, Structure.VESTIBULOCOCHLEAR_NERVE):
         field = evidence.get(structure)
         if field is not None:
             foreign = np.maximum(foreign, field.array)
-    clean = Field.of(foreign, evidence.affine).sample(at).max(axis=1) < config.foreign_probability
-    return shift, clear & clean & (np.abs(shift) <= config.max_shift_mm)
+    most = Field.of(foreign, evidence.affine).sample(at).max(axis=1)
+    return np.asarray(most < config.foreign_probability)
 
 
 def _spread_shift(

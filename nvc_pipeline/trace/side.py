@@ -14,16 +14,17 @@ from nvc_pipeline.domain.segmentation import LandmarkEstimate, SideSegmentation
 from nvc_pipeline.domain.traced import Centreline, FacialNerve, Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Points, Volume
 from nvc_pipeline.trace.angiography import TofLevels, arterial_share, seen_on_tof, tof_levels
-from nvc_pipeline.trace.corridor import trace_corridor
+from nvc_pipeline.trace.corridor import path_on_surface
 from nvc_pipeline.trace.curve import arc_length, at_length, nearest_length, resample
 from nvc_pipeline.trace.detachment import detach
 from nvc_pipeline.trace.eighth import trace_eighth
 from nvc_pipeline.trace.evidence import Evidence, gather
+from nvc_pipeline.trace.exit_point import find_exit
 from nvc_pipeline.trace.fluid import Darkness, darkness, gated
 from nvc_pipeline.trace.follow import follow
 from nvc_pipeline.trace.naming import name_vessels
 from nvc_pipeline.trace.nerve import NerveLine, find_ends, nerve_mask, trace_line, why_not
-from nvc_pipeline.trace.pons import pons_surface
+from nvc_pipeline.trace.pons import is_pons, pons_surface
 from nvc_pipeline.trace.porus import porus_by_bone
 from nvc_pipeline.trace.vessels import trace_vessels
 from nvc_pipeline.trace.witness import hear, not_traced
@@ -121,20 +122,21 @@ def _trace_nerve(
     if reason:
         return _no_nerve(segmentation, reason, findings, pons)
     detachment = leaving.estimate.point.xyz[0]
-    corridor = trace_corridor(
-        pons, evidence.get(Structure.ATTACHED_SEGMENT), detachment, ends.exit_point, side, config.corridor
-    )
+    segment = evidence.get(Structure.ATTACHED_SEGMENT)
+    believed = np.zeros(0, dtype=bool) if pons is None else is_pons(pons, evidence, config.pons)
+    found = find_exit(pons, believed, segment, detachment, ends.exit_point, side, config.exit_point)
+    attached = path_on_surface(pons, found.way, config.corridor)
     nerve = FacialNerve(
         side=side,
         free=_free_part(line, leaving.s_mm, lateral_s, config.nerve.step_mm),
-        attached=Points(corridor.xyz),
-        exit_point=corridor.exit_point,
+        attached=Points(attached),
+        exit_point=found.point,
         detachment=leaving.estimate,
         porus=porus,
         centreline_sd_mm=_centreline_sd(line, config),
         canal=_canal(line, lateral_s, config.nerve),
     )
-    return _NerveResult(nerve, pons, "", (*findings, *corridor.findings, *_no_pons(pons, segmentation)))
+    return _NerveResult(nerve, pons, "", (*findings, *found.findings, *_no_pons(pons, segmentation)))
 
 
 def _lateral_end(

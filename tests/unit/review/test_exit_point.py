@@ -70,7 +70,7 @@ def test_the_segment_runs_from_the_new_exit_on_the_surface_to_the_detachment(sid
 
 def test_a_reader_s_exit_is_surer_than_a_network_s_and_stays_so_in_the_journal(side):
     before, _ = ends_sd(side, CONFIG.measure)
-    assert before == CONFIG.measure.interval.least_exit_sd_mm
+    assert before == CONFIG.measure.interval.corridor_ends_scale * 0.7
     moved = corrections.with_exit_point(side, EXIT + np.array([0.0, 2.0, 0.0]), CONFIG.trace.corridor)
     kept = traced_from_json(traced_to_json(moved))
     assert ends_sd(kept, CONFIG.measure)[0] == ends_sd(moved, CONFIG.measure)[0] < before

@@ -9,7 +9,7 @@ from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.segmentation import LandmarkEstimate
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import Points, axis_aligned_grid
-from nvc_pipeline.trace.corridor import geodesic, trace_corridor
+from nvc_pipeline.trace.corridor import path_on_surface
 from nvc_pipeline.trace.detachment import by_definition, detach, free_fraction
 from nvc_pipeline.trace.field import Field
 from nvc_pipeline.trace.pons import project
@@ -49,11 +49,6 @@ class TestPlane:
         feet, height, _ = project(np.array([[1.0, -2.0, 0.5], [0.3, 0.7, 1.1]]), flat_surface())
         np.testing.assert_allclose(height, [2.0, -0.7], atol=1e-6)
         np.testing.assert_allclose(feet[:, 1], 0, atol=1e-6)
-
-    def test_geodesic_on_a_plane_is_about_the_straight_line(self):
-        start, end = np.array([-5.0, 0, -5.0]), np.array([5.0, 0, -5.0])
-        path = geodesic(flat_surface(), None, start, end, 0.1)
-        assert np.linalg.norm(np.diff(path, axis=0), axis=1).sum() == pytest.approx(10.0)
 
 
 class TestDetachment:
@@ -106,26 +101,21 @@ class TestDetachment:
 
 
 class TestCorridor:
-    def test_it_follows_the_attached_segment_and_not_the_short_cut(self, config):
+    def test_it_is_the_way_laid_on_the_surface_that_lifts_off_to_the_detachment(self, config):
         t = np.linspace(0, np.pi, 80)
-        arc = np.stack([-4 * np.cos(t), 0 * t, 4 * np.sin(t) - 2], axis=1)
-        distance = np.linalg.norm(XYZ[..., None, :] - arc[::4], axis=-1).min(axis=-1)
-        attached = Field.of(np.clip(2.0 - distance, 0, 1), AFFINE)
-        exit_point = LandmarkEstimate(Points(arc[:1]), 0.4, 0.9)
-        end = arc[-1] + np.array([0, -0.3, 0])
-        corridor = trace_corridor(flat_surface(), attached, end, exit_point, Side.LEFT, config.corridor)
-        off = np.linalg.norm(corridor.xyz[:, None] - arc[None], axis=-1).min(axis=1)
-        assert off.mean() < 0.4
-        np.testing.assert_allclose(corridor.xyz[-1], end)
-        assert np.abs(corridor.xyz[: len(corridor.xyz) // 2, 1]).max() < 0.1
+        way = np.stack([-4 * np.cos(t), 0.4 + 0 * t, 4 * np.sin(t) - 2], axis=1)
+        way[-1, 1] = -0.3
+        line = path_on_surface(flat_surface(), way, config.corridor)
+        off = np.linalg.norm((line[:, None] - way[None])[..., [0, 2]], axis=-1).min(axis=1)
+        assert off.max() < 0.3
+        np.testing.assert_allclose(line[-1], way[-1])
+        assert np.abs(line[: len(line) // 2, 1]).max() < 0.05
 
-    @pytest.mark.parametrize("side", list(Side))
-    def test_an_unseen_exit_lies_down_the_surface_and_towards_the_midline(self, side, config):
-        corridor = trace_corridor(flat_surface(), None, np.array([0.0, 0, 4.0]), None, side, config.corridor)
-        move = corridor.xyz[0] - corridor.xyz[-1]
-        assert corridor.exit_point is None
-        assert move[2] < -5.0
-        assert move[0] * side.sign_x < -2.0
+    def test_without_a_surface_it_is_the_way_itself(self, config):
+        way = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0]])
+        line = path_on_surface(None, way, config.corridor)
+        assert np.linalg.norm(np.cross(line, way[1] / 5.0), axis=1).max() < 1e-9
+        np.testing.assert_allclose(line[[0, -1]], way)
 
 
 class TestPorus:
