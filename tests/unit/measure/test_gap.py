@@ -54,7 +54,7 @@ def test_a_corridor_that_may_lie_elsewhere_counts_on_the_pons_alone(over_the_cor
 
 
 def test_a_vessel_just_beyond_the_traced_exit_is_not_excluded(config):
-    """On heads unlike those of its training a network puts the exit millimetres short, and is sure of it."""
+    """The exit of a head unlike those of training may be placed millimetres short: its SD says so."""
     rng = np.random.default_rng(4)
     scene = draw_scene(rng, "corridor", 0.2)
     volume, _ = image_of(scene, rng, voxel_mm=(0.5, 0.5, 0.5), snr=40.0, size_mm=12.0)
@@ -63,8 +63,8 @@ def test_a_vessel_just_beyond_the_traced_exit_is_not_excluded(config):
     course = traced.nerve.attached.xyz
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(course, axis=0), axis=1))])
     short = course[along - along[-1] > whole.arc_length_mm.value + 3.0]
-    sure = LandmarkEstimate(Points(short[:1]), 0.3, 0.95)
-    nerve = replace(traced.nerve, attached=Points(short), exit_point=sure)
+    stated = LandmarkEstimate(Points(short[:1]), 1.4, 0.95)
+    nerve = replace(traced.nerve, attached=Points(short), exit_point=stated)
     found = measure_side(replace(traced, nerve=nerve), volume, config).contacts[0]
     assert whole.gap_mm.value == pytest.approx(0.2, abs=0.1)
     assert found.gap_mm.value > 0.8

@@ -42,7 +42,7 @@ def side():
         side=Side.LEFT,
         free=Centreline(Points(free), np.full(len(t), 0.6)),
         attached=Points(np.stack([np.linspace(EXIT[0], 0, 30), np.zeros(30), np.zeros(30)], axis=1)),
-        exit_point=LandmarkEstimate(Points(EXIT), 0.7, 0.8),
+        exit_point=LandmarkEstimate(Points(EXIT), 1.4, 0.8),
         detachment=LandmarkEstimate(Points(free[0]), 0.3, 1.0),
         porus=None,
         centreline_sd_mm=0.1,
@@ -70,7 +70,7 @@ def test_the_segment_runs_from_the_new_exit_on_the_surface_to_the_detachment(sid
 
 def test_a_reader_s_exit_is_surer_than_a_network_s_and_stays_so_in_the_journal(side):
     before, _ = ends_sd(side, CONFIG.measure)
-    assert before == CONFIG.measure.interval.corridor_ends_scale * 0.7
+    assert before == CONFIG.measure.interval.corridor_ends_scale * 1.4
     moved = corrections.with_exit_point(side, EXIT + np.array([0.0, 2.0, 0.0]), CONFIG.trace.corridor)
     kept = traced_from_json(traced_to_json(moved))
     assert ends_sd(kept, CONFIG.measure)[0] == ends_sd(moved, CONFIG.measure)[0] < before

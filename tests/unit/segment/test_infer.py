@@ -165,3 +165,9 @@ class TestPeak:
         assert values == sorted(values)
         assert 0 <= values[0] < 0.01
         assert values[2] == pytest.approx(0.5)
+
+    def test_an_exit_is_never_surer_than_on_heads_unlike_those_of_training(self, case, bundle):
+        config = _config(min_exit_probability=0.0, least_exit_sd_mm=50.0)
+        for side in segment(case.cisternogram, case.tof, bundle, config).values():
+            assert side.landmarks[Landmark.ROOT_EXIT_POINT].sd_mm >= 50.0
+            assert side.landmarks[Landmark.PORUS].sd_mm < 50.0

@@ -109,6 +109,21 @@ class TestNerve:
         assert (traced.nerve.porus is None) == (landmark is Landmark.PORUS)
         assert ("trace.porus_assumed" in codes(traced)) == (landmark is Landmark.PORUS)
 
+    def test_an_unsure_exit_is_moved_to_where_exits_lie_on_the_pons(
+        self, scene, probabilities, volumes, config
+    ):
+        away = scene.exit_point + np.array([2.0 * scene.side.sign_x, 2.5, 0.0])
+        off = []
+        for sd in (0.2, 2.0):
+            marks = {
+                **probabilities.landmarks,
+                Landmark.ROOT_EXIT_POINT: LandmarkEstimate(Points(away[None]), sd, 0.9),
+            }
+            nerve = trace_side(replace(probabilities, landmarks=marks), *volumes, config).nerve
+            off.append(float(np.linalg.norm(nerve.exit_point.point.xyz[0] - scene.exit_point)))
+            np.testing.assert_allclose(nerve.attached.xyz[0], nerve.exit_point.point.xyz[0], atol=0.3)
+        assert off[1] < 0.7 * off[0]
+
     def test_missing_exit_is_taken_from_the_corridor(self, scene, probabilities, volumes, config):
         traced = trace_side(without(probabilities, Landmark.ROOT_EXIT_POINT), *volumes, config)
         assert "trace.root_exit_point_from_corridor" in codes(traced)
