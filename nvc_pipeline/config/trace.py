@@ -132,6 +132,8 @@ class ExitPointConfig(Section):
     unlikely_log: float = Field(gt=0)
     end_probability: float = Field(gt=0, lt=1)
     end_sd_mm: float = Field(gt=0)
+    turn_deg: float = Field(ge=0)
+    turn_sd_deg: float = Field(gt=0)
     ridge_probability: float = Field(gt=0, lt=1)
     ridge_mm: float = Field(gt=0)
     relief_sd_mm: float = Field(gt=0)

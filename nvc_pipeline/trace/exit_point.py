@@ -112,8 +112,9 @@ def _settle(
     if np.count_nonzero(likely) < _FEW:
         return None
     chosen, places, score = chosen[likely], places[likely], score[likely]
-    ways = _ways(surface, places, surface.normals[chosen], detachment)
-    joint = score[:, None] + _by_relief(surface, believed, ways, detachment, config)
+    ways, normals = _ways(surface, places, surface.normals[chosen], detachment)
+    joint = score[:, None] + _on_the_pons(ways, normals, detachment, config)
+    joint = joint + _by_relief(surface, believed, ways, detachment, config)
     weight = np.exp(joint - joint.max())
     weight /= weight.sum()
     mean = np.einsum("ij,ijkl->kl", weight, ways)[::-1]
@@ -167,15 +168,38 @@ def _by_relief(
     return np.asarray(np.log(bow / bow.sum()) + np.logaddexp(np.log(p) + ridge, np.log1p(-p)))
 
 
-def _ways(surface: Surface, places: FloatArray, normals: FloatArray, detachment: FloatArray) -> FloatArray:
-    """Return ways on the surface from the detachment point to places (N, 3), (N, bows, steps, 3) LPS mm."""
+def _on_the_pons(
+    ways: FloatArray, normals: FloatArray, detachment: FloatArray, config: ExitPointConfig
+) -> FloatArray:
+    """Return the log of how probably ways (places, bows, steps, 3) stay on the pons.
+
+    The nerve leaves the brainstem above the pontomedullary sulcus; a way that turns up again, as by a corner
+    of the surface, has crossed it. ``normals`` are those of the surface along the ways.
+    """
+    along = np.diff(ways, axis=2)
+    length = np.linalg.norm(along, axis=3)
+    along = along / np.maximum(length, 1e-9)[..., None]
+    up = -np.einsum("ijkl,ijkl->ijk", np.diff(normals, axis=2), along)
+    beside = np.linalg.norm(ways[:, :, :-1] - detachment, axis=3) <= _BESIDE_NERVE_MM
+    turn = np.degrees(np.where(beside, 0.0, np.maximum(up, 0.0)).sum(axis=2))
+    return np.asarray(-0.5 * (np.maximum(turn - config.turn_deg, 0.0) / config.turn_sd_deg) ** 2)
+
+
+def _ways(
+    surface: Surface, places: FloatArray, normals: FloatArray, detachment: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return ways on the surface from the detachment point to places (N, 3), and the surface's normals there.
+
+    Both (N, bows, steps, 3), the ways LPS mm.
+    """
     chord = places - detachment
     across = np.cross(normals, chord)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
     t = np.arange(1, _STEPS + 1) / _STEPS
     side = (_BOWS[:, None] * np.sin(np.pi * t))[None, :, :, None] * across[:, None, None, :]
     ways = detachment + chord[:, None, None, :] * t[None, None, :, None] + side
-    return np.asarray(project(ways.reshape(-1, 3), surface)[0].reshape(ways.shape))
+    feet, _, there = project(ways.reshape(-1, 3), surface)
+    return feet.reshape(ways.shape), there.reshape(ways.shape)
 
 
 def _end_of_probability(

@@ -83,6 +83,20 @@ class TestExit:
         unmoved = exit_on(surface, landmark, config, believed=nothing).way[0, [0, 2]]
         assert np.linalg.norm(unmoved - before) < 0.3
 
+    def test_a_way_does_not_cross_the_sulcus(self, config):
+        """Below z = 0 the surface turns by a right angle, as from a pons that overhangs the medulla."""
+        landmark = seen(-5.0, 0.0, 2.0)
+        level = plane()
+        x, z = level.vertices[:, 0], level.vertices[:, 2]
+        below = z < 0.0
+        vertices = np.stack([x, np.where(below, 0.9 * z, 0.0), np.where(below, 0.1 * z, z)], axis=1)
+        normals = np.where(below[:, None], [0.0, -0.1, 0.99], [0.0, -1.0, 0.0])
+        bent = Surface(vertices, level.faces, normals / np.linalg.norm(normals, axis=1, keepdims=True))
+        assert exit_on(level, landmark, config).way[0, 2] < -0.5
+        above = exit_on(bent, landmark, config).way[0]
+        assert above[2] > 0.0
+        assert above[1] > -0.5
+
     def test_the_sides_mirror_each_other_and_a_moved_head_changes_nothing(self, config):
         surface, landmark = plane(ridge([-4.0, -4.0])), seen(-5.0, -1.0, 2.0)
         left = exit_on(surface, landmark, config).way
