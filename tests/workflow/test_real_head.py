@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.segmentation.real_head import inverted, numbers, read_series, segment_head
+from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Landmark, Side, Structure
+from nvc_pipeline.segment.nerve_image import with_image
+from nvc_pipeline.trace.pons import project
+from nvc_pipeline.trace.side import trace_side
 from tests.conftest import shared_data
 
 
@@ -39,3 +43,19 @@ def test_both_sides_lie_at_about_one_height(head):
     _, sides = head
     left, right = (sides[side].landmarks[Landmark.ROOT_DETACHMENT_POINT].point.xyz[0] for side in Side)
     assert np.abs(left - right)[1:] == pytest.approx([0.0, 0.0], abs=4.0)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_the_attached_segment_stays_on_the_pons(head, side):
+    """Below a real pons the pontomedullary sulcus is a sharp corner; the exit lies above it."""
+    volume, sides = head
+    config = load_config()
+    seen = with_image(sides, volume, config.segment.nerve_image)[side]
+    traced = trace_side(seen, volume, None, config.trace)
+    way = traced.nerve.attached.xyz[::-5]  # A point a millimetre, from the detachment on.
+    along = np.diff(way, axis=0)
+    length = np.linalg.norm(along, axis=1)
+    normals = project(way, traced.pons)[2]
+    up = -np.einsum("ij,ij->i", np.diff(normals, axis=0), along / length[:, None])
+    assert np.degrees(np.maximum(up, 0.0).sum()) < 45.0
+    assert 5.0 < length.sum() < 10.0
