@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from nvc_pipeline.config.base import Section
+from nvc_pipeline.config.base import Positive, Section
 from nvc_pipeline.config.trace import FluidConfig
 from nvc_pipeline.errors import UsageError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 Triple = tuple[float, float, float]
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, model_validator
 
-from nvc_pipeline.config.base import Section
-
-Positive = Annotated[float, Field(gt=0)]
+from nvc_pipeline.config.base import Positive, Section
 
 
 class FluidConfig(Section):

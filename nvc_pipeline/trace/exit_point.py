@@ -25,7 +25,7 @@ from nvc_pipeline.trace.relief import relief_of
 _STEPS = 26
 """Steps of a way of at most 13 mm: half a millimetre or less."""
 _BOWS = np.linspace(-1.5, 1.5, 7)
-"""Ways are straight or bowed to a side by up to this, in the standard deviation of a bow and a half or so."""
+"""How far ways are bowed to either side, mm."""
 _BESIDE_NERVE_MM = 1.0
 """So near to the detachment point the free nerve itself stands out of the surface."""
 _FEW = 8
