@@ -3,9 +3,9 @@
     python -m benchmarks.measurement.displacement --first-seed 740000 --cases 40 --out results.json
 
 A phantom knows how far a vessel pushed its nerve off the course that it would have had. A reader sees one
-course only, bent by nature or by the vessel. The reference is that of the measurement (M09: the smoothest
-curve through what lies outside a window about the contact, less the turn off the pons), on the true axis
-and at the true place, so this is the most that any image could give.
+course only, bent by nature or by the vessel. The references are those of the measurement (M09,
+``nvc_pipeline/measure/deviation.py``), on the true axis and at the true place, so this is the most that any
+image could give them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from nvc_pipeline.config import load_config
 from nvc_pipeline.config.measure import MeasureConfig
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.geometry import Affine, FloatArray
-from nvc_pipeline.measure.deviation import off_course
+from nvc_pipeline.measure.deviation import off_course, straight_course
 from nvc_pipeline.phantom.case import CaseOptions, child_generator
 from nvc_pipeline.phantom.truth import CONTACT_FLOOR_MM, DEVIATION_MM, SideGeometry, side_truth
 from nvc_pipeline.trace.curve import unit
 
+TUNED_ON = ("analytic", "grown", "sketched", "sculpted", "weathered")
 _STEP_MM, _LEAD_MM = 0.25, 8.0
 _TAU_MM = 1.5 * CONTACT_FLOOR_MM
 
@@ -56,20 +57,40 @@ def sides(family: str, seed: int) -> Iterator[SideGeometry]:
         for side in Side:
             facial = drawn.facials[side]
             yield sketched.side_geometry(drawn.stem, drawn.rest, facial, drawn.vessels, rest)
-    else:
+    elif family == "sculpted":
         from nvc_pipeline.phantom.sculpted.cast import cast_head
         from nvc_pipeline.phantom.sculpted.mould import side_geometry as moulded
 
         cast = cast_head(child_generator(seed, 40), None)
         yield from (moulded(cast, side, Affine.identity()) for side in Side)
+    elif family == "grown":
+        from nvc_pipeline.phantom.grown.family import draw_head as grow
+        from nvc_pipeline.phantom.grown.ground import side_geometry as grown
+
+        head = grow(seed, options)
+        yield from (grown(head, side, Affine.identity()) for side in Side)
+    elif family == "weathered":
+        from nvc_pipeline.phantom.weathered.ground import side_geometry as weathered
+        from nvc_pipeline.phantom.weathered.meet import draw_head as weather
+
+        worn = weather(child_generator(seed, 60), None)
+        yield from (weathered(worn, side, Affine.identity()) for side in Side)
+    else:
+        from nvc_pipeline.phantom.woven.family import draw_head as weave
+        from nvc_pipeline.phantom.woven.ground import side_geometry as woven
+
+        cloth = weave(child_generator(seed, 80), None)
+        yield from (woven(cloth, side, Affine.identity()) for side in Side)
 
 
 def seen(
-    arc: FloatArray, axis: FloatArray, s: float, vessel: FloatArray, config: MeasureConfig
+    arc: FloatArray, axis: FloatArray, porus_s: float, s: float, vessel: FloatArray, config: MeasureConfig
 ) -> float | None:
     """Return how far an axis (N, 3) stands off its natural course at ``s``, away from a vessel (M, 3), mm."""
-    found = off_course(arc, axis[None], 0.0, vessel, s, config)
-    return None if found is None else float(found[0][0])
+    ends = [axis[None, int(np.argmin(np.abs(arc - at)))] for at in (0.0, porus_s)]
+    straight = straight_course(arc, axis[None], (ends[0], ends[1]), porus_s)
+    found = off_course(arc, axis[None], straight, 0.0, vessel, s, config)
+    return None if found is None else float(found[0])
 
 
 def places(family: str, seed: int, config: MeasureConfig) -> Iterator[Place]:
@@ -89,14 +110,16 @@ def places(family: str, seed: int, config: MeasureConfig) -> Iterator[Place]:
             if c["gap_mm"] <= _TAU_MM and -1.0 < c["arc_length_mm"] < side.porus_s
         ]
         for contact in touching:
-            shift = seen(arc, axis, max(contact["arc_length_mm"], 0.0), vessels[contact["vessel_id"]], config)
+            at = max(contact["arc_length_mm"], 0.0)
+            shift = seen(arc, axis, side.porus_s, at, vessels[contact["vessel_id"]], config)
             if shift is not None:
                 yield Place(family, float(contact["deviation_mm"]), shift)
         if touching:
             continue
         for at in np.arange(0.5, side.porus_s - 1.0, 2.0):
             own = axis[np.argmin(np.abs(arc - at))]
-            shift = seen(arc, axis, float(at), (own + unit(rng.normal(size=3)))[None], config)
+            beside = (own + unit(rng.normal(size=3)))[None]
+            shift = seen(arc, axis, side.porus_s, float(at), beside, config)
             if shift is not None:
                 yield Place(family, None, shift)
 
@@ -132,11 +155,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/measurement/displacement.json"))
     given = parser.parse_args()
     config = load_config().measure
-    found: list[Place] = []
-    for family in ("analytic", "sculpted", "sketched"):
-        for seed in range(given.first_seed, given.first_seed + given.cases):
-            found += places(family, seed, config)
-    record = {"first_seed": given.first_seed, "cases_a_family": given.cases, "summary": summarise(found)}
+    found = {
+        family: [p for n in range(given.cases) for p in places(family, given.first_seed + n, config)]
+        for family in (*TUNED_ON, "woven")
+    }
+    record = {
+        "first_seed": given.first_seed,
+        "cases_a_family": given.cases,
+        "families_of_training": summarise([p for family in TUNED_ON for p in found[family]]),
+        "woven": summarise(found["woven"]),
+    }
     given.out.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
 

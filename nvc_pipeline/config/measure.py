@@ -31,6 +31,7 @@ class GradeConfig(Section):
     area_ratio_sigmas: float = Field(gt=0)
     deviation_mm: float = Field(gt=0)
     deviation_sigmas: float = Field(gt=0)
+    pressing_gap_mm: float = Field(ge=0)
 
 
 class FitConfig(Section):
@@ -127,9 +128,9 @@ class DeformationConfig(Section):
     deviation_reach_mm: float = Field(gt=0)
     deviation_points: int = Field(ge=4)
     deviation_smooth_mm: float = Field(gt=0)
-    natural_curvature_sd_mm: float = Field(ge=0)
-    natural_root_sd_mm: float = Field(ge=0)
-    natural_root_mm: float = Field(gt=0)
+    natural_bend_sd_mm: float = Field(ge=0)
+    deviation_natural_mm: float = Field(ge=0)
+    deviation_hidden_mm: float = Field(ge=0)
     turn_mm_per_deg: float = Field(ge=0)
     turn_middle_mm: float
     turn_width_mm: float = Field(gt=0)

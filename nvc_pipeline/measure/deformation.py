@@ -178,8 +178,13 @@ def _deviation(
     along, sd = shift.draws, shift.sd_mm
     value = float(along[0])
     stretched = value + (along - value) * (sd / max(float(along[1:].std()), 1e-9))
-    bounds = normal_measure(value, sd).bounds() or (value, value, value)
-    return Effect(Measure.of(*(max(b, 0.0) for b in bounds)), stretched, sd)
+    c = config.deformation
+    _, low, high = normal_measure(value, sd).bounds() or (value, value, value)
+    # Nature bends some nerves as far, and a push that is held at both ends shows in part: the SD, by which
+    # grades are told, stays.
+    least = value - float(np.hypot(value - low, c.deviation_natural_mm))
+    most = value + float(np.hypot(high - value, c.deviation_hidden_mm + max(value, 0.0)))
+    return Effect(Measure.of(*(max(b, 0.0) for b in (value, least, most))), stretched, sd)
 
 
 def _pons(

@@ -1,4 +1,10 @@
-"""How far a vessel pushes the nerve's axis off its natural course, along the whole contact (M09)."""
+"""How far a vessel pushes the nerve's axis off its natural course, along the whole contact (M09).
+
+Nobody has seen the natural course. A push that is held by both ends of the nerve bows it over its whole
+length: against the smoothest course through what lies beside the contact little of that shows, against the
+straight line from the pons to the porus all of it, and all of nature's bends too. What the two say is nearly
+independent where nothing pushes, so that their mean tells more than either.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +32,6 @@ class Shift:
     sd_mm: float
 
 
-def natural_sd(s: float, config: DeformationConfig) -> float:
-    """Return the SD of a nerve's own bend at arc length ``s``, mm, beyond its turn off the pons."""
-    root = config.natural_root_sd_mm * float(np.exp(-0.5 * (max(s, 0.0) / config.natural_root_mm) ** 2))
-    return float(np.hypot(config.natural_curvature_sd_mm, root))
-
-
 def natural_turn(arc: FloatArray, turn_deg: float, config: DeformationConfig) -> FloatArray:
     """Return how far a nerve that turns by ``turn_deg`` off the pons stands off the smoothest course, mm.
 
@@ -57,12 +57,11 @@ def deviation(
     touched: FloatArray,
     config: MeasureConfig,
 ) -> Shift | None:
-    """Return the largest displacement, against its noise, about any place of the contact.
+    """Return the largest displacement about any place of the contact (:func:`off_course`).
 
-    The natural course is the smoothest curve through what lies outside a window about the place (least
-    bending energy), and the turn off the pons. Only displacement away from the vessel counts: a bend
-    towards it or across is none of its work. A vessel that runs along the nerve may be nearest anywhere on
-    that way and pushes at another place, so each is looked at.
+    Only displacement away from the vessel counts: a bend towards it or across is none of its work. A vessel
+    that runs along the nerve may be nearest anywhere on that way and pushes at another place, so each is
+    looked at.
 
     Parameters
     ----------
@@ -81,21 +80,16 @@ def deviation(
         None where too little nerve is left beside each place.
     """
     places = np.arange(touched.min(), touched.max() + _PLACE_STEP_MM / 2.0, _PLACE_STEP_MM)
-    c = config.deformation
     best: tuple[float, float] | None = None
     for s in places:
         found = _shift_at(refined, geometry[:1], vessel, path, float(s), config)
-        if found is None:
-            continue
-        limit = max(config.grades.deviation_mm, config.grades.deviation_sigmas * natural_sd(float(s), c))
-        if best is None or float(found[0][0]) / limit > best[0]:
-            best = (float(found[0][0]) / limit, float(s))
+        if found is not None and (best is None or float(found[0]) > best[0]):
+            best = (float(found[0]), float(s))
     if best is None:
         return None
-    found = _shift_at(refined, geometry, vessel, path, best[1], config)
-    assert found is not None
-    draws, half = found
-    own = natural_sd(best[1], c) * (half / c.deviation_window_mm) ** 2
+    draws = _shift_at(refined, geometry, vessel, path, best[1], config)
+    assert draws is not None
+    own = config.deformation.natural_bend_sd_mm
     return Shift(draws, float(np.hypot(draws[1:].std() * config.interval.covariance_scale, own)))
 
 
@@ -106,8 +100,8 @@ def _shift_at(
     path: NervePath,
     s: float,
     config: MeasureConfig,
-) -> tuple[FloatArray, float] | None:
-    """Return the displacement (D,) about arc length ``s`` and the window's half length, mm."""
+) -> FloatArray | None:
+    """Return the displacement (D,) about arc length ``s``, mm."""
     assert refined.nerve is not None
     c = config.deformation
     arc = refined.nerve_arc
@@ -116,29 +110,67 @@ def _shift_at(
     lead = (path.arc < arc[0]) & (path.arc > s - c.deviation_window_mm - c.deviation_reach_mm)
     x = np.concatenate([path.arc[lead], arc])
     ahead = np.broadcast_to(path.points[lead], (len(points), int(lead.sum()), 3))
-    return off_course(x, np.concatenate([ahead, points], axis=1), float(arc[0]), vessel, s, config)
+    course = np.concatenate([ahead, points], axis=1)
+    ends = [_at(end, arc, points, path) for end in (0.0, path.free_mm)]
+    straight = straight_course(x, course, (ends[0], ends[1]), path.free_mm)
+    return off_course(x, course, straight, float(arc[0]), vessel, s, config)
+
+
+def _at(s: float, arc: FloatArray, points: FloatArray, path: NervePath) -> FloatArray:
+    """Return the nerve's place (D, 3) at an arc length: of the fit where it reaches, else of the tracing."""
+    if arc[0] <= s <= arc[-1]:
+        return points[:, int(np.argmin(np.abs(arc - s)))]
+    return np.broadcast_to(path.points[int(np.argmin(np.abs(path.arc - s)))], (len(points), 3))
+
+
+def straight_course(
+    x: FloatArray, y: FloatArray, ends: tuple[FloatArray, FloatArray], free_mm: float
+) -> FloatArray:
+    """Return the straight line from the detachment point to the porus beside courses, (D, N, 3), LPS mm.
+
+    On the attached segment and beyond the porus, where no line is drawn, the courses themselves.
+
+    Parameters
+    ----------
+    x, y:
+        Arc lengths (N,), mm, and courses (D, N, 3), LPS mm.
+    ends:
+        Detachment point and porus, LPS mm, (D, 3) each.
+    free_mm:
+        Arc length of the porus.
+    """
+    share = (x / free_mm)[:, None]
+    line = ends[0][:, None] + share * (ends[1] - ends[0])[:, None]
+    return np.where((share >= 0.0) & (share <= 1.0), line, y)
 
 
 def off_course(
-    x: FloatArray, y: FloatArray, free_from: float, vessel: FloatArray, s: float, config: MeasureConfig
-) -> tuple[FloatArray, float] | None:
-    """Return how far a nerve stands off its natural course about a place, away from a vessel.
+    x: FloatArray,
+    y: FloatArray,
+    straight: FloatArray,
+    free_from: float,
+    vessel: FloatArray,
+    s: float,
+    config: MeasureConfig,
+) -> FloatArray | None:
+    """Return how far a nerve stands off its natural course about a place, away from a vessel, (D,) mm.
+
+    The mean of how far it stands off the smoothest curve through what lies outside a window about the place
+    (least bending energy, and the turn off the pons), and off the straight line between its ends; at the
+    place in the window where that is largest. None where too little nerve is left beside the window.
 
     Parameters
     ----------
     x, y:
         Arc lengths (N,) and courses (D, N, 3), LPS mm; course 0 is the estimate.
+    straight:
+        Of :func:`straight_course`, (D, N, 3) or (1, N, 3), LPS mm.
     free_from:
         Arc length from which on the nerve can be displaced; what lies before only carries the course on.
     vessel:
         The vessel's axis, LPS mm, (M, 3).
     s:
         The place.
-
-    Returns
-    -------
-    tuple or None
-        Displacement (D,) and the window's half length, mm; None where too little nerve is left beside it.
     """
     c = config.deformation
     for half in (c.deviation_window_mm, c.deviation_window_small_mm):
@@ -166,8 +198,10 @@ def off_course(
     turn_deg, outwards = _turn(
         y[0], before & (x >= s - half - _DIRECTION_MM), after & (x <= s + half + _DIRECTION_MM)
     )
-    along = off @ push - natural_turn(x[inside], turn_deg, c) * float(outwards @ push)
-    return along[:, int(np.argmax(along[0]))], half
+    sharp = off @ push - natural_turn(x[inside], turn_deg, c) * float(outwards @ push)
+    wide = (y[:, inside] - straight[:, inside]) @ push
+    along = (sharp + wide) / 2.0
+    return np.asarray(along[:, int(np.argmax(along[0]))])
 
 
 def _turn(

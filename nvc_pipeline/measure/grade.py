@@ -22,18 +22,21 @@ def grade_contact(
 ) -> tuple[Grade, dict[Grade, float]]:
     """Return the grade of one vessel by the rules of section 7.3, and all probabilities (sum 1)."""
     touching = probability_below(tau_mm, gap_mm, sd_mm)
-    deviates, p_deviation = _reaches(effects.deviation, config.deviation_mm, config.deviation_sigmas)
+    # A nerve is bent by nature too: a vessel that leaves fluid beside it has not pushed it.
+    pressing = min(probability_below(config.pressing_gap_mm, gap_mm, sd_mm), touching)
+    bent, p_bent = _reaches(effects.deviation, config.deviation_mm, config.deviation_sigmas)
+    deviates, p_deviation = bent and pressing >= 0.5, pressing * p_bent
     dented, p_dent = _reaches(effects.pons, config.pons_indentation_mm, config.pons_indentation_sigmas)
     thinned, p_thin = _falls(effects.area_ratio, config)
     indents, p_indentation = dented or thinned, 1.0 - (1.0 - p_dent) * (1.0 - p_thin)
     far = 1.0 - probability_below(max(config.proximity_limit_mm, tau_mm), gap_mm, sd_mm)
-    rest = touching * (1.0 - p_deviation)
+    rest = touching - p_deviation
     probabilities = {
         Grade.NONE: far,
         Grade.PROXIMITY: max(1.0 - touching - far, 0.0),
         Grade.CONTACT: rest * (1.0 - p_indentation),
         Grade.INDENTATION: rest * p_indentation,
-        Grade.DEVIATION: touching * p_deviation,
+        Grade.DEVIATION: p_deviation,
     }
     total = sum(probabilities.values())
     probabilities = {grade: p / total for grade, p in probabilities.items()}

@@ -23,7 +23,7 @@ class NervePath:
     ``points`` (M, 3) evenly spaced, ``arc`` (M,) with 0 at the root detachment point,
     ``radius`` (M,) mm (on the attached part that of the free nerve's beginning). ``strip`` (N, 3) is
     the corridor, places of the pons on the attached segment, with their arc lengths ``strip_arc`` (N,).
-    LPS mm.
+    ``free_mm`` is the arc length at the end of the free part, the porus. LPS mm.
     """
 
     points: FloatArray
@@ -31,20 +31,22 @@ class NervePath:
     radius: FloatArray
     strip: FloatArray
     strip_arc: FloatArray
+    free_mm: float
 
 
 def nerve_path(nerve: FacialNerve, pons: Surface | None, config: MeasureConfig) -> NervePath:
     """Join the attached part, the free part and the canal's; s = 0 at the first point of the free part."""
     points, arc, radius = _joined(nerve, config.fit.curve_step_mm)
+    free_mm = nerve.free.length_mm
     attached = arc <= config.zones.detachment_from_mm
     course, along = points[attached], arc[attached]
     if pons is None or len(course) < 2:
-        return NervePath(points, arc, radius, course, along)
+        return NervePath(points, arc, radius, course, along, free_mm)
     places, at, _ = strip_along(course, along, pons.vertices, config.zones.corridor_half_width_mm)
     # The strip ends where the course does: no half circle beyond the exit.
     beyond = (at == along[0]) & ((places - course[0]) @ (course[1] - course[0]) < 0.0)
     strip = np.concatenate([course, places[~beyond]])
-    return NervePath(points, arc, radius, strip, np.concatenate([along, at[~beyond]]))
+    return NervePath(points, arc, radius, strip, np.concatenate([along, at[~beyond]]), free_mm)
 
 
 def strip_along(

@@ -11,10 +11,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from nvc_pipeline.config.measure import PatternConfig
-from nvc_pipeline.domain.anatomy import Grade, Pattern
+from nvc_pipeline.domain.anatomy import Grade, Pattern, VesselClass
 from nvc_pipeline.domain.case import Contact
 from nvc_pipeline.domain.traced import Vessel
 from nvc_pipeline.geometry import FloatArray
+
+_BRANCHINGS = (
+    {VesselClass.PICA, VesselClass.VA},
+    {VesselClass.AICA, VesselClass.BA},
+    {VesselClass.SCA, VesselClass.BA},
+    {VesselClass.VA, VesselClass.BA},
+)
 
 
 def pattern_of(
@@ -24,7 +31,7 @@ def pattern_of(
 
     Tandem: an artery presses on one that touches the nerve; veins press on nothing. Sandwich: two
     vessels touch from opposite directions, near each other. Loop: one vessel touches with its bend.
-    Vessels that continue one another (parent and branch) do not make a tandem.
+    Two parts of one artery, and a branch and what it springs from, do not make a tandem.
     """
     touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
     if not touching:
@@ -53,14 +60,26 @@ def _pressed(
     if not np.any(local):
         return False
     for second in vessels:
-        kin = second.vessel_id in (first.vessel_id, first.parent) or second.parent == first.vessel_id
-        if kin or (second.parent is not None and second.parent == first.parent):
+        if _kin(first, second):
             continue
         distance, j = cKDTree(second.centreline.points.xyz).query(line.points.xyz[local])
         gap = distance - second.centreline.radius_mm[j] - line.radius_mm[local]
         if float(gap.min()) <= tau:
             return True
     return False
+
+
+def _kin(first: Vessel, second: Vessel) -> bool:
+    """Tell whether two vessels are parts of one artery, or the one springs from the other.
+
+    A traced artery that ends at another's wall is taken to spring from it. An AICA that ends at a vertebral
+    artery doesn't: it is lost beneath the artery that presses on it.
+    """
+    names = {first.vessel_class, second.vessel_class}
+    if len(names) == 1 and VesselClass.ARTERY not in names:
+        return True
+    linked = second.vessel_id == first.parent or second.parent == first.vessel_id
+    return linked and (VesselClass.ARTERY in names or names in _BRANCHINGS)
 
 
 def _bends(vessel: Vessel, contact: Contact, config: PatternConfig) -> bool:

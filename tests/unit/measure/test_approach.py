@@ -25,7 +25,7 @@ def path():
     arc = np.arange(-8.0, 8.0, 0.1)
     points = np.stack([arc, np.zeros_like(arc), np.maximum(arc, 0.0)], axis=1)
     attached = arc <= -1.0
-    return NervePath(points, arc, np.full(len(arc), 0.6), points[attached], arc[attached])
+    return NervePath(points, arc, np.full(len(arc), 0.6), points[attached], arc[attached], float(arc[-1]))
 
 
 def side(pons, x, gap, y=0.0):

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nvc_pipeline.measure.deviation import deviation, natural_sd, natural_turn
+from nvc_pipeline.measure.deviation import deviation, natural_turn, straight_course
 from nvc_pipeline.measure.nerve_path import NervePath
 from nvc_pipeline.trace.tube import Placed
 
 
-def bent(at_mm, depth_mm, rows=5):
+def bent(at_mm, depth_mm, rows=5, width_mm=1.2):
     """A straight nerve along x, pushed up by ``depth_mm`` at ``at_mm``; every draw is the same."""
     arc = np.arange(-1.5, 16.0, 0.1)
-    push = depth_mm * np.exp(-0.5 * ((arc - at_mm) / 1.2) ** 2)
+    push = depth_mm * np.exp(-0.5 * ((arc - at_mm) / width_mm) ** 2)
     points = np.stack([arc, np.zeros_like(arc), push], axis=1)
     placed = Placed(
         np.tile(points, (rows, 1, 1)), np.full((rows, len(arc)), 0.6), np.zeros((rows, len(arc), 2))
@@ -30,6 +30,7 @@ def bent(at_mm, depth_mm, rows=5):
         np.full(len(ahead) + len(arc), 0.6),
         before,
         ahead,
+        float(arc[-1]),
     )
     vessel = points - np.array([0.0, 0.0, 1.2])
     return refined, path, vessel, np.zeros((rows, 1))
@@ -54,7 +55,22 @@ def test_the_turn_off_the_pons_stands_off_the_smooth_course_without_a_push(confi
     assert natural_turn(np.array([0.5]), 60.0, c)[0] == pytest.approx(0.51, abs=0.01)
     assert natural_turn(np.array([0.5]), 0.0, c)[0] == 0.0
     assert natural_turn(np.array([6.0]), 60.0, c)[0] < 0.01
-    assert natural_sd(0.0, c) > natural_sd(2.0, c) > natural_sd(6.0, c)
+
+
+def test_a_nerve_that_is_bowed_over_its_whole_length_is_pushed_too(config):
+    """What a smooth reference follows, the straight line between both ends shows: half of it counts."""
+    refined, path, vessel, geometry = bent(8.0, 2.0, width_mm=3.0)
+    wide = deviation(refined, geometry, vessel, path, np.array([8.0]), config)
+    assert 0.9 < wide.draws[0] < 2.0
+    assert wide.draws[0] > 3 * wide.sd_mm
+
+
+def test_no_line_is_drawn_on_the_pons_and_in_the_canal():
+    x = np.array([-2.0, 0.0, 5.0, 10.0, 12.0])
+    y = np.stack([x, np.ones(5), np.zeros(5)], axis=1)[None]
+    ends = np.array([[0.0, 0.0, 0.0]]), np.array([[10.0, 0.0, 0.0]])
+    off = (y - straight_course(x, y, ends, 10.0))[0, :, 1]
+    assert off.tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
 
 
 def test_too_little_nerve_says_nothing(config):

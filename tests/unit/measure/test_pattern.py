@@ -37,7 +37,23 @@ def test_single(rules):
 
 
 def test_tandem_when_another_vessel_presses_on_the_one_that_touches(rules):
-    assert pattern_of([touch("a")], [straight("a", 1.0), straight("b", 2.2)], 0.4, rules) is Pattern.TANDEM
+    vessels = [straight("a", 1.0), straight("b", 2.2, kind=VesselClass.VA)]
+    assert pattern_of([touch("a")], vessels, 0.4, rules) is Pattern.TANDEM
+
+
+def test_two_parts_of_one_artery_are_no_tandem(rules):
+    assert pattern_of([touch("a")], [straight("a", 1.0), straight("b", 2.2)], 0.4, rules) is Pattern.SINGLE
+    unnamed = [straight(n, z, kind=VesselClass.ARTERY) for n, z in (("a", 1.0), ("b", 2.2))]
+    assert pattern_of([touch("a")], unnamed, 0.4, rules) is Pattern.TANDEM
+
+
+@pytest.mark.parametrize(
+    ("parent", "pattern"),
+    [(VesselClass.VA, Pattern.TANDEM), (VesselClass.BA, Pattern.SINGLE), (VesselClass.ARTERY, Pattern.SINGLE)],
+)
+def test_an_aica_that_ends_at_a_vertebral_artery_is_pressed_by_it(rules, parent, pattern):
+    vessels = [straight("a", 1.0, parent="b"), straight("b", 2.2, kind=parent)]
+    assert pattern_of([touch("a")], vessels, 0.4, rules) is pattern
 
 
 def test_a_vein_presses_on_nothing(rules):
@@ -46,7 +62,7 @@ def test_a_vein_presses_on_nothing(rules):
 
 
 def test_a_branch_on_its_parent_is_no_tandem(rules):
-    vessels = [straight("a", 1.0), straight("b", 2.0, parent="a")]
+    vessels = [straight("a", 1.0, kind=VesselClass.PICA), straight("b", 2.0, "a", VesselClass.VA)]
     assert pattern_of([touch("a")], vessels, 0.4, rules) is Pattern.SINGLE
 
 

@@ -47,6 +47,9 @@ class TestGrade:
             (0.1, 0.05, effects(area=effect(0.6)), Grade.INDENTATION),
             (0.1, 0.05, effects(deviation=effect(0.9)), Grade.DEVIATION),
             (0.8, 0.05, effects(deviation=effect(0.9)), Grade.PROXIMITY),
+            # What leaves fluid beside a bent nerve has not bent it.
+            (0.3, 0.05, effects(deviation=effect(0.9)), Grade.CONTACT),
+            (0.3, 0.05, effects(deviation=effect(0.9), pons=effect(0.5)), Grade.INDENTATION),
         ],
     )
     def test_follows_section_7_3(self, config, gap, sd, what, grade):
