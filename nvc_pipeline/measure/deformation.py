@@ -10,7 +10,7 @@ from nvc_pipeline.config.measure import DeformationConfig, MeasureConfig
 from nvc_pipeline.domain.case import Measure
 from nvc_pipeline.domain.traced import Surface
 from nvc_pipeline.geometry import FloatArray
-from nvc_pipeline.measure.deviation import deviation
+from nvc_pipeline.measure.deviation import Shift, deviation
 from nvc_pipeline.measure.imprint import imprint, quadratic, relief
 from nvc_pipeline.measure.interval import normal_measure
 from nvc_pipeline.measure.mirrored import mirrored_height
@@ -175,15 +175,21 @@ def _deviation(
     shift = deviation(refined, geometry, vessel, path, touched, config)
     if shift is None:
         return Effect.missing("too_little_nerve_beside_the_contact")
+    return displacement(shift, config.deformation)
+
+
+def displacement(shift: Shift, config: DeformationConfig) -> Effect:
+    """Return a displacement with the bounds that its reading allows.
+
+    Nature bends some nerves as far, and a push that both ends of a nerve hold shows in part. The SD, by
+    which grades are told, stays.
+    """
     along, sd = shift.draws, shift.sd_mm
     value = float(along[0])
     stretched = value + (along - value) * (sd / max(float(along[1:].std()), 1e-9))
-    c = config.deformation
     _, low, high = normal_measure(value, sd).bounds() or (value, value, value)
-    # Nature bends some nerves as far, and a push that is held at both ends shows in part: the SD, by which
-    # grades are told, stays.
-    least = value - float(np.hypot(value - low, c.deviation_natural_mm))
-    most = value + float(np.hypot(high - value, c.deviation_hidden_mm + max(value, 0.0)))
+    least = value - float(np.hypot(value - low, config.deviation_natural_mm))
+    most = value + float(np.hypot(high - value, config.deviation_hidden_mm + max(value, 0.0)))
     return Effect(Measure.of(*(max(b, 0.0) for b in (value, least, most))), stretched, sd)
 
 

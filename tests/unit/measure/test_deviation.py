@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nvc_pipeline.measure.deviation import deviation, natural_turn, straight_course
+from nvc_pipeline.measure.deformation import displacement
+from nvc_pipeline.measure.deviation import Shift, deviation, natural_turn, straight_course
 from nvc_pipeline.measure.nerve_path import NervePath
 from nvc_pipeline.trace.tube import Placed
 
@@ -76,3 +77,14 @@ def test_no_line_is_drawn_on_the_pons_and_in_the_canal():
 def test_too_little_nerve_says_nothing(config):
     refined, path, vessel, geometry = bent(8.0, 1.0)
     assert deviation(refined, geometry, vessel, path, np.array([15.9]), config) is None
+
+
+def test_a_displacement_may_be_nature_s_or_twice_what_is_read(config):
+    rng = np.random.default_rng(4)
+    small, large = (
+        displacement(Shift(np.r_[v, rng.normal(v, 0.05, 64)], 0.21), config.deformation).measure
+        for v in (0.5, 1.2)
+    )
+    assert (small.value, small.low) == (0.5, 0.0)
+    assert large.low > 0.3
+    assert large.high > 2.4

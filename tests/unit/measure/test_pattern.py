@@ -49,7 +49,11 @@ def test_two_parts_of_one_artery_are_no_tandem(rules):
 
 @pytest.mark.parametrize(
     ("parent", "pattern"),
-    [(VesselClass.VA, Pattern.TANDEM), (VesselClass.BA, Pattern.SINGLE), (VesselClass.ARTERY, Pattern.SINGLE)],
+    [
+        (VesselClass.VA, Pattern.TANDEM),
+        (VesselClass.BA, Pattern.SINGLE),
+        (VesselClass.ARTERY, Pattern.SINGLE),
+    ],
 )
 def test_an_aica_that_ends_at_a_vertebral_artery_is_pressed_by_it(rules, parent, pattern):
     vessels = [straight("a", 1.0, parent="b"), straight("b", 2.2, kind=parent)]
