@@ -160,6 +160,8 @@ class Contact(Record):
     nerve_area_reference_mm2: Measure = _NOT_TAKEN
     vessel_lost: bool = False
     """The vessel is nearest where its traced course ends: the gap is the middle of what it may be."""
+    pressed_by: tuple[str, ...] = ()
+    """Ids of the arteries that press on this one where it touches the nerve (tandem), nearest first."""
 
 
 class NerveRecord(Record):

@@ -24,23 +24,19 @@ _BRANCHINGS = (
 )
 
 
-def pattern_of(
-    contacts: Sequence[Contact], vessels: Sequence[Vessel], tau_mm: float, config: PatternConfig
-) -> Pattern:
+def pattern_of(contacts: Sequence[Contact], vessels: Sequence[Vessel], config: PatternConfig) -> Pattern:
     """Return the pattern of a side from its contacts and all its traced vessels.
 
-    Tandem: an artery presses on one that touches the nerve; veins press on nothing. Sandwich: two
-    vessels touch from opposite directions, near each other. Loop: one vessel touches with its bend.
-    Two parts of one artery, and a branch and what it springs from, do not make a tandem.
+    Tandem: an artery presses on one that touches the nerve (:func:`pressed_by`, which the contacts hold).
+    Sandwich: two vessels touch from opposite directions, near each other. Loop: one vessel touches with its
+    bend.
     """
     touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
     if not touching:
         return Pattern.NONE
-    by_name = {v.vessel_id: v for v in vessels}
-    arteries = [v for v in vessels if v.vessel_class.arterial]
-    pressed = (c for c in touching if c.vessel_class.arterial)
-    if any(_pressed(by_name[c.vessel_id], c, arteries, tau_mm, config) for c in pressed):
+    if any(c.pressed_by for c in touching):
         return Pattern.TANDEM
+    by_name = {v.vessel_id: v for v in vessels}
     if len(touching) == 1:
         only = touching[0]
         return Pattern.LOOP if _bends(by_name[only.vessel_id], only, config) else Pattern.SINGLE
@@ -51,22 +47,41 @@ def pattern_of(
     return Pattern.MULTIPLE
 
 
-def _pressed(
-    first: Vessel, contact: Contact, vessels: Sequence[Vessel], tau: float, config: PatternConfig
-) -> bool:
+def pressed_by(
+    contacts: Sequence[Contact], vessels: Sequence[Vessel], tau_mm: float, config: PatternConfig
+) -> dict[str, tuple[str, ...]]:
+    """Return for each contact's vessel the arteries that press on it where it touches the nerve (M13).
+
+    They come within ``tau_mm`` of it near the contact, nearest first. Two parts of one artery, and a branch
+    and what it springs from, don't press on each other; veins press on nothing.
+    """
+    by_name = {v.vessel_id: v for v in vessels}
+    arteries = [v for v in vessels if v.vessel_class.arterial]
+    return {
+        c.vessel_id: _pressing(by_name[c.vessel_id], c, arteries, tau_mm, config)
+        if c.grade.rank >= Grade.CONTACT.rank and c.vessel_class.arterial
+        else ()
+        for c in contacts
+    }
+
+
+def _pressing(
+    first: Vessel, contact: Contact, arteries: Sequence[Vessel], tau_mm: float, config: PatternConfig
+) -> tuple[str, ...]:
     at = np.asarray(contact.nearest_on_vessel_lps_mm)
     line = first.centreline
     local = np.linalg.norm(line.points.xyz - at, axis=1) <= config.local_mm + line.radius_mm
     if not np.any(local):
-        return False
-    for second in vessels:
-        if _kin(first, second):
+        return ()
+    found: list[tuple[float, str]] = []
+    for second in arteries:
+        if second.vessel_id == first.vessel_id or _kin(first, second):
             continue
         distance, j = cKDTree(second.centreline.points.xyz).query(line.points.xyz[local])
-        gap = distance - second.centreline.radius_mm[j] - line.radius_mm[local]
-        if float(gap.min()) <= tau:
-            return True
-    return False
+        gap = float((distance - second.centreline.radius_mm[j] - line.radius_mm[local]).min())
+        if gap <= tau_mm:
+            found.append((gap, second.vessel_id))
+    return tuple(name for _, name in sorted(found))
 
 
 def _kin(first: Vessel, second: Vessel) -> bool:

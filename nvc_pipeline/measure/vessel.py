@@ -273,6 +273,7 @@ def _contact(
         nerve_area_mm2=effects.area.measure,
         nerve_area_reference_mm2=effects.area_reference.measure,
         vessel_lost=lost,
+        pressed_by=(),
         **touch,
     )
 

@@ -75,6 +75,18 @@ def gap(contact: Contact) -> str:
     return number(contact.gap_mm, "mm") + lost
 
 
+def pattern(report: SideReport) -> str:
+    """Return the pattern, and of a tandem which artery presses on which."""
+    if report.pattern is None:
+        return "not told"
+    pressed = [
+        f"{' and '.join(c.pressed_by)} {'press' if len(c.pressed_by) > 1 else 'presses'} on {c.vessel_id}"
+        for c in report.contacts
+        if c.pressed_by
+    ]
+    return ": ".join([report.pattern.value, *(["; ".join(pressed).replace("_", " ")] if pressed else [])])
+
+
 def offender(report: SideReport) -> Contact | None:
     """Return the contact of the main offender, or the nearest vessel where none is named."""
     for contact in report.contacts:

@@ -17,16 +17,14 @@ import numpy as np
 
 from nvc_pipeline.config import Config
 from nvc_pipeline.config.measure import MeasureConfig
-from nvc_pipeline.domain.anatomy import Grade
-from nvc_pipeline.domain.case import Contact, SideReport, VesselRecord
+from nvc_pipeline.domain.case import Contact, SideReport
 from nvc_pipeline.domain.traced import Surface, TracedSide, Vessel
 from nvc_pipeline.geometry import Affine, FloatArray, Points, Volume
+from nvc_pipeline.measure.conclusion import conclude
+from nvc_pipeline.measure.grade import contact_threshold
 from nvc_pipeline.measure.nerve_path import NervePath, nerve_path
 from nvc_pipeline.measure.passage import passages
-from nvc_pipeline.measure.pattern import pattern_of
-from nvc_pipeline.measure.schemes import schemes_of
-from nvc_pipeline.measure.score import side_score
-from nvc_pipeline.measure.side import doubts_about, measure_side, priority_of
+from nvc_pipeline.measure.side import measure_side, vessel_record
 from nvc_pipeline.measure.vessel import measure_vessel
 
 # Image and pons further from the nerve than this take no part in any fit.
@@ -75,7 +73,9 @@ def estimator(config: Config, clock: Callable[[], float] = time.monotonic) -> Es
                 found = None if old is None else _named(old, vessel)
             if found is not None:
                 contacts.append(found)
-        return _summed(bare, traced, tuple(sorted(contacts, key=_weight)), config.measure)
+        tau = contact_threshold(cisternogram.resolution_mm, config.measure.grades)
+        bare = bare.model_copy(update={"vessels": tuple(map(vessel_record, traced.vessels))})
+        return conclude(bare, traced, tuple(contacts), tau, config.measure)
 
     return estimate
 
@@ -148,51 +148,3 @@ def _equal(a: FloatArray, b: FloatArray) -> bool:
 def _named(contact: Contact, vessel: Vessel) -> Contact:
     names = {"vessel_class": vessel.vessel_class, "class_probability": vessel.class_probability}
     return contact.model_copy(update=names)
-
-
-def _weight(contact: Contact) -> tuple[float, float, float, float]:
-    gap = contact.gap_mm.value
-    far = float("inf") if gap is None else gap
-    return (
-        -float(contact.grade.rank),
-        -float(contact.zone.susceptible),
-        -float(contact.vessel_class.arterial),
-        far,
-    )
-
-
-def _summed(
-    bare: SideReport, traced: TracedSide, contacts: tuple[Contact, ...], config: MeasureConfig
-) -> SideReport:
-    """Return the side's report with these contacts; what follows from them is worked out anew."""
-    bare = bare.model_copy(update={"vessels": tuple(map(_record, traced.vessels))})
-    if not contacts:
-        return bare
-    tau = bare.side_measures["contact_threshold_mm"].value or config.grades.contact_floor_mm
-    first, doubts = contacts[0], doubts_about(traced, contacts, tau, config)
-    touching = [c for c in contacts if c.grade.rank >= Grade.CONTACT.rank]
-    return bare.model_copy(
-        update={
-            "contacts": contacts,
-            "grade": first.grade,
-            "grade_probabilities": first.grade_probabilities,
-            "schemes": schemes_of(first.grade),
-            "pattern": pattern_of(contacts, traced.vessels, tau, config.pattern),
-            "offender": touching[0].vessel_id if touching else None,
-            "priority": priority_of(contacts, unresolved=bool(doubts)),
-            "flagged": bool(doubts),
-            "flag_reasons": tuple(doubts),
-            "score": side_score(contacts, config.score),
-        }
-    )
-
-
-def _record(vessel: Vessel) -> VesselRecord:
-    return VesselRecord(
-        vessel_id=vessel.vessel_id,
-        vessel_class=vessel.vessel_class,
-        class_probability=vessel.class_probability,
-        centreline_lps_mm=tuple((float(x), float(y), float(z)) for x, y, z in vessel.centreline.points.xyz),
-        radius_mm=tuple(float(r) for r in vessel.centreline.radius_mm),
-        seen_on_tof=vessel.seen_on_tof,
-    )

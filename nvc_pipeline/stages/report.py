@@ -62,7 +62,7 @@ def _pictures(context: StageContext, case: CaseReport) -> dict[str, bytes]:
 
 STAGE = Stage(
     name="report",
-    version="6",
+    version="7",
     sections=("ingest", "align", "segment", "trace", "measure", "report"),
     inputs=lambda out: files.record_inputs(out, *_RECORDS),
     run=run,

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import Contact, Finding, Measure, SideReport
-from nvc_pipeline.report.words import in_words
+from nvc_pipeline.report.words import in_words, pattern
 from nvc_pipeline.viewer.palette import GRADES, PRIORITIES, SEVERITY, ZONES, colour_of
 
 Index = QModelIndex | QPersistentModelIndex
@@ -142,10 +142,9 @@ class ContactTable(QWidget):
             self.caption.setText(f"{name}: NOT MEASURED, not negative: {report.reason}")
             return
         grade = report.grade.value if report.grade else "no grade"
-        pattern = report.pattern.value if report.pattern else ""
         priority = f"priority {PRIORITIES[report.priority.value]}" if report.priority else "no priority"
         flag = f"; flagged, {'; '.join(map(in_words, report.flag_reasons))}" if report.flagged else ""
-        self.caption.setText(f"{name}: {grade}, pattern {pattern}, {priority}{flag}")
+        self.caption.setText(f"{name}: {grade}, pattern {pattern(report)}, {priority}{flag}")
 
 
 class FindingsList(QListWidget):

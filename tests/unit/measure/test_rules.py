@@ -5,13 +5,13 @@ import pytest
 
 from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
 from nvc_pipeline.domain.case import Measure, SideReport
+from nvc_pipeline.measure.conclusion import priority_of
 from nvc_pipeline.measure.deformation import Deformation, Effect
 from nvc_pipeline.measure.difference import settle_priorities, side_difference
 from nvc_pipeline.measure.grade import contact_threshold, grade_contact
 from nvc_pipeline.measure.interval import quantile_measure, unbiased
 from nvc_pipeline.measure.schemes import schemes_of
 from nvc_pipeline.measure.score import contact_score, side_score
-from nvc_pipeline.measure.side import priority_of
 from nvc_pipeline.measure.zones import zone_of, zone_probabilities
 from tests.unit.measure.records import contact, side
 

@@ -9,8 +9,9 @@ from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
 from nvc_pipeline.domain.case import Finding, Severity
 from nvc_pipeline.domain.traced import Centreline, Vessel
 from nvc_pipeline.geometry import Points, Volume
+from nvc_pipeline.measure.conclusion import doubts_about
 from nvc_pipeline.measure.doubt import touch_probability
-from nvc_pipeline.measure.side import doubts_about, measure_side
+from nvc_pipeline.measure.side import measure_side
 from tests.unit.measure import records
 
 

@@ -167,3 +167,12 @@ def test_measures_of_a_whole_side_and_calls_are_told_with_their_reasons(case: Ca
 def test_the_methods_name_the_thresholds_in_force() -> None:
     config = load_config(None, ["measure.grades.deviation_mm=0.77"])
     assert "0.77 mm" in methods(config.measure)
+
+
+def test_a_tandem_names_the_artery_behind(case):
+    """It is what a surgeon has to move."""
+    pressed = contact().model_copy(update={"pressed_by": ("VA_left_1",)})
+    left = case.sides.left.model_copy(update={"contacts": (pressed,), "pattern": Pattern.TANDEM})
+    page = render(case.model_copy(update={"sides": case.sides.model_copy(update={"left": left})}), {}, "")
+    assert "tandem: VA left 1 presses on AICA left 1" in page
+    assert "pressed by VA left 1" in page
