@@ -206,6 +206,10 @@ class NamingConfig(Section):
     pica_below_mm: float
     tof_seen_weight: float = Field(ge=0)
     tof_unseen_weight: float = Field(ge=0)
+    tof_unseen_radius_mm: float = Field(gt=0)
+    tof_unseen_width_mm: float = Field(gt=0)
+    rival_weight: float = Field(ge=0)
+    rival_length_mm: float = Field(gt=0)
     unknown_floor: float = Field(gt=0, lt=1)
     undecided_margin: float = Field(gt=0, le=1)
 

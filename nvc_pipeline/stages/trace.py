@@ -42,7 +42,7 @@ def run(context: StageContext) -> None:
 
 STAGE = Stage(
     name="trace",
-    version="11",
+    version="12",
     sections=("trace",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN, files.SEGMENT),
     run=run,

@@ -20,6 +20,7 @@ _NAMES: tuple[VesselClass, ...] = tuple(VesselClass(s.value) for s in ARTERIES)
 _COUNT = len(_NAMES)
 _VEIN, _UNKNOWN = _COUNT, _COUNT + 1
 _LARGE = (Structure.VA, Structure.BA)
+_BRANCHES = [n for n, s in enumerate(ARTERIES) if s not in _LARGE]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,11 @@ def name_vessels(
     named = [_softmax(s) for s in scores]
     for _ in range(2):
         named = [
-            _softmax(score + _connection_scores(n, links, named, level_mm, config))
+            _softmax(
+                score
+                + _connection_scores(n, links, named, level_mm, config)
+                - _rival_scores(n, tubes, seen_on_tof, named, config)
+            )
             for n, score in enumerate(scores)
         ]
     classes = [_with_generic_artery(p, config.undecided_margin) for p in named]
@@ -124,8 +129,35 @@ def _own_scores(
         scores[_UNKNOWN] -= config.tof_seen_weight
     elif seen is False:
         scores[_UNKNOWN] += config.tof_unseen_weight
-        scores[:_COUNT] -= config.tof_unseen_weight * np.array([0.5, 0.5, 1.0, 1.0, 0.5])
+        scores[:_COUNT] += np.log(_unseen_if_artery(_calibre(tube), config))
     return scores
+
+
+def _unseen_if_artery(radius_mm: float, config: NamingConfig) -> float:
+    """Return how often TOF does not show an artery of this calibre; veins it hardly ever shows."""
+    wider = (radius_mm - config.tof_unseen_radius_mm) / config.tof_unseen_width_mm
+    return float(1.0 / (1.0 + np.exp(wider)))
+
+
+def _rival_scores(
+    n: int,
+    tubes: Sequence[TracedTube],
+    seen: Sequence[bool | None],
+    named: Sequence[FloatArray],
+    config: NamingConfig,
+) -> FloatArray:
+    """Return what it takes from a name that TOF shows another vessel by it, and not this one.
+
+    A side has one AICA, PICA and SCA as a rule; where TOF shows one that is long enough to be it, what TOF
+    doesn't show is less probably the second.
+    """
+    scores = np.zeros(_COUNT + 2)
+    if seen[n] is not False:
+        return scores
+    for m, other in enumerate(tubes):
+        if m != n and seen[m] is True and arc_length(other.xyz)[-1] > config.rival_length_mm:
+            scores[_BRANCHES] = np.maximum(scores[_BRANCHES], named[m][_BRANCHES])
+    return config.rival_weight * scores
 
 
 def _level_scores(middle_mm: float, config: NamingConfig) -> FloatArray:

@@ -64,6 +64,27 @@ def test_a_dark_vessel_that_tof_does_not_confirm_loses_certainty(config):
     assert seen[VesselClass.VEIN] < unknown[VesselClass.VEIN]
 
 
+def test_the_wider_a_vessel_that_tof_does_not_show_the_less_it_is_an_artery(config):
+    vein = [
+        named([tube([[15, 5, -3], [20, 8, -3]], r, AICA=0.5, vein=0.5)], config, seen=[False])[0]
+        for r in (0.4, 0.6, 0.8)
+    ]
+    odds = [p[VesselClass.VEIN] / p[VesselClass.AICA] for p in (v.class_probabilities for v in vein)]
+    assert odds == sorted(odds)
+    assert odds[0] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("length", "seen", "expected"),
+    [(30.0, True, VesselClass.VEIN), (30.0, False, VesselClass.AICA), (8.0, True, VesselClass.AICA)],
+    ids=["the AICA is seen", "it is not", "a piece is seen"],
+)
+def test_beside_an_aica_that_tof_shows_another_that_it_does_not_is_a_vein(length, seen, expected, config):
+    aica = tube([[15, 0, 0], [15 + length, 0, 0]], 0.6, AICA=1.0)
+    other = tube([[15, 9, -3], [22, 12, -3]], 0.45, AICA=0.7, vein=0.3)
+    assert named([aica, other], config, seen=[seen, False])[1].vessel_class is expected
+
+
 def test_an_unresolved_vessel_is_called_unknown_and_kept(config):
     weak = tube([[15, 5, -3], [20, 8, -3]], 0.4, **{s.value: 1.0 for s in VESSELS})
     faint = TracedTube(weak.xyz, weak.radius_mm, weak.votes, 0.15)
