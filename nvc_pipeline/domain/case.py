@@ -161,7 +161,10 @@ class Contact(Record):
     vessel_lost: bool = False
     """The vessel is nearest where its traced course ends: the gap is the middle of what it may be."""
     pressed_by: tuple[str, ...] = ()
-    """Ids of the arteries that press on this one where it touches the nerve (tandem), nearest first."""
+    """Ids of the arteries that lie against this one where it touches the nerve (tandem), nearest first.
+
+    Each is in the other's where both touch the nerve: which of them presses isn't known then.
+    """
 
 
 class NerveRecord(Record):

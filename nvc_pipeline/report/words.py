@@ -76,15 +76,19 @@ def gap(contact: Contact) -> str:
 
 
 def pattern(report: SideReport) -> str:
-    """Return the pattern, and of a tandem which artery presses on which."""
+    """Return the pattern, and of a tandem which artery lies against which."""
     if report.pattern is None:
         return "not told"
-    pressed = [
-        f"{' and '.join(c.pressed_by)} {'press' if len(c.pressed_by) > 1 else 'presses'} on {c.vessel_id}"
-        for c in report.contacts
-        if c.pressed_by
-    ]
-    return ": ".join([report.pattern.value, *(["; ".join(pressed).replace("_", " ")] if pressed else [])])
+    behind = {c.vessel_id: c.pressed_by for c in report.contacts}
+    said: list[str] = []
+    for first, others in behind.items():
+        for other in others:
+            if first not in behind.get(other, ()):
+                said.append(f"{other} presses on {first}")
+            elif other < first:
+                # Both touch the nerve: which of them presses isn't known. Said once.
+                said.append(f"{other} and {first} lie against each other")
+    return ": ".join([report.pattern.value, *(["; ".join(said).replace("_", " ")] if said else [])])
 
 
 def offender(report: SideReport) -> Contact | None:

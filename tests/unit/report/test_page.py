@@ -175,4 +175,7 @@ def test_a_tandem_names_the_artery_behind(case):
     left = case.sides.left.model_copy(update={"contacts": (pressed,), "pattern": Pattern.TANDEM})
     page = render(case.model_copy(update={"sides": case.sides.model_copy(update={"left": left})}), {}, "")
     assert "tandem: VA left 1 presses on AICA left 1" in page
-    assert "pressed by VA left 1" in page
+    assert "against it lies VA left 1" in page
+    both = pressed.model_copy(update={"vessel_id": "VA_left_1", "pressed_by": ("AICA_left_1",)})
+    told = words.pattern(left.model_copy(update={"contacts": (pressed, both)}))
+    assert told == "tandem: AICA left 1 and VA left 1 lie against each other"
