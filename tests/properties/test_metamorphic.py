@@ -82,6 +82,7 @@ def numbers(report):
             c.crossing_angle_deg.value,
             c.pons_indentation_mirror_mm.value,
             c.pons_indentation_mm.value,
+            c.deviation_mm.value,
         ]
         for c in report.contacts
     }
