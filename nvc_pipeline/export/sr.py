@@ -11,6 +11,7 @@ import highdicom as hd
 import numpy as np
 from highdicom import sr
 from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
 
 from nvc_pipeline.domain.anatomy import Side
 from nvc_pipeline.domain.case import CaseReport, Contact, Measure, SideReport
@@ -113,11 +114,18 @@ def _side_groups(
                 sr.QualitativeEvaluation(codes.ZONE, codes.ZONES[contact.zone]),
                 sr.QualitativeEvaluation(codes.GRADE, codes.GRADES[contact.grade]),
                 *([sr.QualitativeEvaluation(codes.LOST, codes.YES)] if contact.vessel_lost else []),
+                *(sr.QualitativeEvaluation(codes.PRESSED_BY, v) for v in _pressing(contact, report)),
             ],
         )
         for contact in report.contacts
     ]
     return [summary, *contacts]
+
+
+def _pressing(contact: Contact, report: SideReport) -> list[Code]:
+    """Return the codes of the arteries that lie against this one where it touches the nerve, nearest first."""
+    classes = {v.vessel_id: v.vessel_class for v in report.vessels}
+    return [codes.VESSELS[classes[vessel]] for vessel in contact.pressed_by if vessel in classes]
 
 
 def _tracking(case: CaseReport, side: Side, what: str) -> sr.TrackingIdentifier:

@@ -90,7 +90,7 @@ def _reference(ingest: dict[str, Any]) -> SourceReference:
 
 STAGE = Stage(
     name="export",
-    version="3",
+    version="4",
     sections=("ingest", "align", "segment", "trace", "measure", "report", "export"),
     inputs=lambda out: files.record_inputs(out, *_RECORDS),
     run=run,

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from nvc_pipeline.domain.anatomy import Side
+from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.domain.case import Sides
 from nvc_pipeline.errors import InternalFault
 from nvc_pipeline.export import codes
@@ -114,6 +114,20 @@ class TestContent:
             groups(report(example.case(sides=Sides(left=left, right=CASE.sides.right))))[1], meaning
         )
         assert found[0].ConceptCodeSequence[0].CodeMeaning == "Yes"
+
+    def test_an_artery_behind_the_vessel_is_named_in_its_contact(self):
+        meaning = "Artery that lies against this vessel at its contact"
+        assert items(groups(report())[1], meaning) == []
+        side = example.side_report(Side.LEFT)
+        behind = side.vessels[0].model_copy(update={"vessel_id": "VA_left_1", "vessel_class": VesselClass.VA})
+        pressed = side.contacts[0].model_copy(update={"pressed_by": ("VA_left_1",)})
+        left = side.model_copy(
+            update={"vessels": (*side.vessels, behind), "contacts": (pressed, *side.contacts[1:])}
+        )
+        found = items(
+            groups(report(example.case(sides=Sides(left=left, right=CASE.sides.right))))[1], meaning
+        )
+        assert [f.ConceptCodeSequence[0].CodeValue for f in found] == ["85234005"]
 
     def test_a_side_that_was_not_measured_says_so(self):
         right = groups(report())[-1]
