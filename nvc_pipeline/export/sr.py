@@ -123,7 +123,7 @@ def _side_groups(
 
 
 def _pressing(contact: Contact, report: SideReport) -> list[Code]:
-    """Return the codes of the arteries that lie against this one where it touches the nerve, nearest first."""
+    """Return the codes of the arteries that lie against this one at the nerve, nearest first."""
     classes = {v.vessel_id: v.vessel_class for v in report.vessels}
     return [codes.VESSELS[classes[vessel]] for vessel in contact.pressed_by if vessel in classes]
 
