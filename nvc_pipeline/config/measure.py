@@ -193,6 +193,7 @@ class MeasureConfig(Section):
     coarse_margin_mm: float = Field(ge=0)
     traced_gap_sd_mm: float = Field(gt=0)
     undecided_probability: float = Field(gt=0, lt=1)
+    lost_reach_mm: float = Field(ge=0)
     landmark_sd_max_mm: float = Field(gt=0)
     cistern_margin_mm: float = Field(gt=0)
     report_vessels_within_mm: float = Field(gt=0)

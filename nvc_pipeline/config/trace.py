@@ -242,6 +242,7 @@ class WitnessConfig(Section):
     reach_mm: float = Field(gt=0)
     beside_vessel_mm: float = Field(ge=0)
     noise_floor: float = Field(ge=0, lt=1)
+    vessel_reach_mm: float = Field(gt=0)
     vessel_probability: float = Field(gt=0, le=1)
     inflow_share: float = Field(gt=0, le=1)
     vessel_mm3: float = Field(gt=0)

@@ -123,6 +123,13 @@ def _grooved(contact: Contact, config: MeasureConfig) -> bool:
     return thin or (dent is not None and dent >= config.grades.pons_indentation_mm)
 
 
+def _lost_near_the_root(contact: Contact, config: MeasureConfig) -> bool:
+    """Tell whether a vessel was lost where it may come to the susceptible zones beyond what was traced."""
+    along = contact.arc_length_mm.value
+    reach = config.zones.transition_to_mm + config.lost_reach_mm
+    return contact.vessel_lost and along is not None and along <= reach
+
+
 def _rests_on_a_lost_vessel(contact: Contact) -> bool:
     """Tell whether a contact of the susceptible zones is one by a gap that was estimated."""
     return contact.vessel_lost and contact.zone.susceptible and contact.grade.rank >= Grade.CONTACT.rank
@@ -150,6 +157,7 @@ def doubts_about(
         doubts.append("detachment_point_uncertain")
     if priority_of(contacts, unresolved=False) is not Priority.C:
         return doubts
+    doubts += [f"{c.vessel_id}: lost_beside_the_nerve" for c in contacts if _lost_near_the_root(c, config)]
     path = nerve_path(nerve, traced.pons, config)
     stated = {c.vessel_id: c.arc_length_mm.value for c in contacts if c.arc_length_mm.value is not None}
     elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config), config)

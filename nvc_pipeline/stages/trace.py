@@ -42,7 +42,7 @@ def run(context: StageContext) -> None:
 
 STAGE = Stage(
     name="trace",
-    version="12",
+    version="13",
     sections=("trace",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.ALIGN, files.SEGMENT),
     run=run,

@@ -1,8 +1,9 @@
 """Vessels carried across the places where a network loses them: at the nerve that they press on.
 
-Where artery and nerve touch, both are dark on the cisternogram and a network gives the voxels to the
-nerve, so a loop that turns on the nerve falls into two arteries that end there. An artery doesn't end at
-a nerve: two free ends that a short way through vessel, nerve or TOF signal connects are one vessel.
+Where vessel and nerve touch, both are dark on the cisternogram and a network gives the voxels to the
+nerve, so a loop that turns on the nerve falls into two arteries that end there, and a vein that crosses it
+into two veins. Neither ends at a nerve: two free ends of arteries, or of veins, that a short way through
+vessel, nerve or TOF signal connects are one vessel.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _candidates(
         (n, at_start)
         for n, fragment in enumerate(fragments)
         for at_start in (True, False)
-        if not np.allclose(fragment.xyz[0], fragment.xyz[-1]) and int(np.argmax(fragment.votes)) != _VEIN
+        if not np.allclose(fragment.xyz[0], fragment.xyz[-1])
     ]
     if len(ends) < 2:
         return []
@@ -151,11 +152,13 @@ def _candidates(
 
 
 def _alike(one: Fragment, two: Fragment, config: VesselTraceConfig) -> bool:
-    """Tell whether calibres and names allow one vessel: a trunk runs on into no branch."""
+    """Tell whether calibres and names allow one vessel: no trunk becomes a branch, no artery a vein."""
     ratio = float(np.median(one.radius_mm) / max(float(np.median(two.radius_mm)), 1e-6))
     unlike = 0.5 * float(np.abs(one.votes - two.votes).sum())
     names = int(np.argmax(one.votes)), int(np.argmax(two.votes))
     if names[0] != names[1] and TRUNKS & set(names) and unlike > 0.5:
+        return False
+    if (names[0] == _VEIN) != (names[1] == _VEIN):
         return False
     return (
         1.0 / config.max_radius_ratio <= ratio <= config.max_radius_ratio and unlike <= config.through_unlike

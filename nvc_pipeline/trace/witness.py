@@ -61,7 +61,10 @@ def hear(
     if nerve is None:
         return traced
     root = nerve.detachment.point.xyz[0]
-    around = _surroundings(nerve, traced.vessels, evidence, config)
+    around, about = (
+        _surroundings(nerve, traced.vessels, evidence, reach, config)
+        for reach in (config.reach_mm, config.vessel_reach_mm)
+    )
     against_root = (
         _off_pons(root, traced.pons, nerve.side, config),
         _unattached(nerve, evidence, config),
@@ -70,7 +73,7 @@ def hear(
         _not_understood(around, evidence, dark, nerve.side, config),
     )
     others = (
-        _overlooked(around, evidence, inflow, nerve.side, config),
+        _overlooked(about, evidence, inflow, nerve.side, config),
         _faint(landmarks, nerve.side, config),
     )
     findings = tuple(f for f in (*against_root, *others) if f is not None)
@@ -246,14 +249,18 @@ def _not_understood(
 
 
 def _surroundings(
-    nerve: FacialNerve, vessels: tuple[Vessel, ...], evidence: Evidence, config: WitnessConfig
+    nerve: FacialNerve,
+    vessels: tuple[Vessel, ...],
+    evidence: Evidence,
+    reach_mm: float,
+    config: WitnessConfig,
 ) -> _Around:
     """Return the voxels within ``reach_mm`` of the corridor or of the free nerve's susceptible part."""
     free = nerve.free.arc_length_mm <= config.susceptible_mm
     attached = nerve.attached.xyz
     line = np.concatenate([attached, nerve.free.points.xyz[free]])
     own = np.concatenate([np.zeros(len(attached)), nerve.free.radius_mm[free]])
-    far = config.reach_mm + float(own.max())
+    far = reach_mm + float(own.max())
     ijk = evidence.affine.inverse().apply(line)
     margin = np.ceil(far / evidence.affine.spacing_mm)
     low = np.clip(np.floor(ijk.min(axis=0) - margin).astype(int), 0, evidence.shape)
@@ -262,7 +269,7 @@ def _surroundings(
     index = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
     xyz = evidence.affine.apply(index.astype(np.float64))
     distance, nearest = cKDTree(line).query(xyz, distance_upper_bound=far)
-    near = np.flatnonzero(distance - np.append(own, 0.0)[nearest] <= config.reach_mm)
+    near = np.flatnonzero(distance - np.append(own, 0.0)[nearest] <= reach_mm)
     kept = near[~_inside(xyz[near], vessels, config.beside_vessel_mm)]
     return _Around(index[kept], xyz[kept], float(np.prod(evidence.affine.spacing_mm)))
 

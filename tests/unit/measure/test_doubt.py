@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nvc_pipeline.domain.anatomy import VesselClass
+from nvc_pipeline.domain.anatomy import Priority, VesselClass, Zone
 from nvc_pipeline.domain.traced import Centreline
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.measure.doubt import (
@@ -116,7 +116,14 @@ def test_a_vessel_lost_beside_the_nerve_may_be_nearer_than_it_was_traced(crossin
     far = config.model_copy(update={"zones": config.zones.model_copy(update={"transition_to_mm": 30.0})})
     assert flag in measure_side(lost, volume, far).flag_reasons
     assert flag not in measure_side(traced, volume, far).flag_reasons
-    assert flag not in measure_side(lost, volume, config).flag_reasons
+    # Beyond them it keeps the side from being called C as far as it may run back to them unseen.
+    assert contact.zone is Zone.DISTAL_CISTERNAL
+    near, out_of_reach = (
+        measure_side(lost, volume, config.model_copy(update={"lost_reach_mm": mm})) for mm in (30.0, 0.0)
+    )
+    assert flag in near.flag_reasons
+    assert near.priority is Priority.UNMEASURED
+    assert flag not in out_of_reach.flag_reasons
     # Anything from a touch to what was seen, and its middle.
     seen = whole.gap_mm.value
     assert contact.gap_mm.value == pytest.approx(seen / 2.0, abs=0.06)

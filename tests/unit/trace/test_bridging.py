@@ -109,6 +109,14 @@ def test_a_vein_or_another_trunk_is_not_carried_on(hairpin, config, second):
     assert len(found) == 2
 
 
+def test_a_vein_that_the_nerve_hides_is_one_vein(hairpin, config):
+    upper, lower, bend = hairpin
+    looked = way(tube(upper, lower), config.vessels, facial_nerve=tube(bend))
+    veins = [fragment(line, Structure.VEIN) for line in (upper, lower)]
+    (whole,) = bridge(veins, looked, config.vessels)
+    assert np.linalg.norm(bend[:, None] - whole.xyz[None], axis=2).min(axis=1).max() < 1.0
+
+
 def test_a_trunk_is_not_carried_on_into_a_branch_that_may_be_its_own(hairpin, config):
     upper, lower, bend = hairpin
     looked = way(tube(upper, lower), config.vessels, facial_nerve=tube(bend))
