@@ -16,7 +16,7 @@ from nvc_pipeline.domain.case import Contact, Schemes, SideReport
 from nvc_pipeline.domain.traced import TracedSide
 from nvc_pipeline.geometry import Points
 from nvc_pipeline.measure.approach import touch_elsewhere
-from nvc_pipeline.measure.doubt import findings_against, touch_probability
+from nvc_pipeline.measure.doubt import findings_against, reach_probability, touch_probability
 from nvc_pipeline.measure.landmarks import ends_sd
 from nvc_pipeline.measure.nerve_path import nerve_path
 from nvc_pipeline.measure.pattern import pattern_of, pressed_by
@@ -158,6 +158,11 @@ def doubts_about(
     if priority_of(contacts, unresolved=False) is not Priority.C:
         return doubts
     doubts += [f"{c.vessel_id}: lost_beside_the_nerve" for c in contacts if _lost_near_the_root(c, config)]
+    doubts += [
+        f"{c.vessel_id}: may_touch_the_transition_zone"
+        for c in contacts
+        if reach_probability(c, config.zones.transition_to_mm) >= config.undecided_probability
+    ]
     path = nerve_path(nerve, traced.pons, config)
     stated = {c.vessel_id: c.arc_length_mm.value for c in contacts if c.arc_length_mm.value is not None}
     elsewhere = touch_elsewhere(traced, path, stated, tau_mm, ends_sd(traced, config), config)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from nvc_pipeline.config.measure import FitConfig, IntervalConfig
 from nvc_pipeline.domain.anatomy import Grade
 from nvc_pipeline.domain.case import Contact, Finding, Severity
 from nvc_pipeline.domain.traced import TracedSide, Vessel
 from nvc_pipeline.geometry import FloatArray, Volume
+from nvc_pipeline.measure.interval import Z95
 from nvc_pipeline.trace.surface import SceneFit, blur_sigmas
 
 # Warnings of segmentation and tracing that say nothing about the susceptible part of the nerve, or that
@@ -160,3 +162,22 @@ def touch_probability(contacts: Sequence[Contact]) -> float:
         touch = sum(p for grade, p in contact.grade_probabilities.items() if grade.rank >= Grade.CONTACT.rank)
         none *= 1.0 - touch * sum(p for zone, p in contact.zone_probabilities.items() if zone.susceptible)
     return 1.0 - none
+
+
+def reach_probability(contact: Contact, transition_to_mm: float) -> float:
+    """Return the probability that a contact stated beyond Z4 is one of Z4 as well: its near end lies there.
+
+    A contact's zone is that of its smallest gap; a vessel that runs along the nerve touches more than that.
+
+    Parameters
+    ----------
+    transition_to_mm:
+        Arc length where Z4 ends.
+    """
+    near = contact.contact_from_mm
+    if contact.zone.susceptible or near.value is None or near.low is None or near.high is None:
+        return 0.0
+    end = near.low if near.value > transition_to_mm else near.high
+    sd = max(abs(end - near.value) / Z95, 1e-6)
+    touch = sum(p for grade, p in contact.grade_probabilities.items() if grade.rank >= Grade.CONTACT.rank)
+    return touch * float(ndtr((transition_to_mm - near.value) / sd))

@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from nvc_pipeline.config import load_config
 from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
-from nvc_pipeline.domain.case import Finding, Severity
+from nvc_pipeline.domain.case import Finding, Measure, Severity
 from nvc_pipeline.domain.traced import Centreline, Vessel
 from nvc_pipeline.geometry import Points, Volume
 from nvc_pipeline.measure.conclusion import doubts_about
@@ -229,6 +229,19 @@ class TestTouchProbability:
         doubts = doubts_about(traced, (self.near(0.02),), 0.43, config)
         vessel = traced.vessels[0].vessel_id
         assert doubts == ["contact_not_excluded", f"{vessel}: may_touch_the_attached_segment"]
+
+    @pytest.mark.parametrize(
+        ("first", "low", "told"), [(4.2, 3.4, True), (5.0, 4.4, False), (3.6, 3.3, True)]
+    )
+    def test_a_contact_of_the_distal_cistern_that_reaches_back_is_no_clearance(
+        self, corridor_scene, config, first, low, told
+    ):
+        _, traced = corridor_scene
+        along = records.contact(
+            zone=Zone.DISTAL_CISTERNAL, contact_from_mm=Measure.of(first, low, first + 1.0)
+        )
+        doubts = doubts_about(replace(traced, vessels=()), (along,), 0.43, config)
+        assert doubts == ([f"{along.vessel_id}: may_touch_the_transition_zone"] if told else [])
 
     def test_beside_a_contact_that_was_seen_it_says_nothing_new(self, corridor_scene, config):
         _, traced = corridor_scene
