@@ -97,14 +97,20 @@ def priority_of(contacts: tuple[Contact, ...], *, unresolved: bool) -> Priority:
 
 
 def heaviest_first(contacts: Iterable[Contact]) -> tuple[Contact, ...]:
-    """Return contacts by grade, zone, kind and gap."""
+    """Return contacts by what they do to Z1 to Z4, then by grade, zone, kind and gap.
+
+    Zone before deformity before contact, as for the priority: a deep bend in the distal cistern, which is
+    rarely the cause, does not stand before a touch at the root, and grade and priority speak of one vessel.
+    """
     return tuple(sorted(contacts, key=_weight))
 
 
-def _weight(contact: Contact) -> tuple[float, float, float, float, str]:
-    gap = contact.gap_mm.value
+def _weight(contact: Contact) -> tuple[float, float, float, float, float, str]:
+    gap, rank = contact.gap_mm.value, contact.grade.rank
+    at_root = contact.zone.susceptible and rank >= Grade.CONTACT.rank
     return (
-        -float(contact.grade.rank),
+        -float(rank if at_root else 0),
+        -float(rank),
         -float(contact.zone.susceptible),
         -float(contact.vessel_class.arterial),
         float("inf") if gap is None else gap,

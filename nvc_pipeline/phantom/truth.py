@@ -213,12 +213,18 @@ def _touches_susceptible(contact: dict[str, Any]) -> bool:
 
 
 def _weight(contact: dict[str, Any]) -> tuple[float, ...]:
-    kind = VesselClass(contact["vessel_class"])
+    """Heaviest first: by what a vessel does to Z1 to Z4 (section 7.3: zone before deformity before contact).
+
+    Then by its grade elsewhere and its kind; the gap is that of the touch that counts.
+    """
+    near = _susceptible_rank(contact)
+    touches = [t["gap_mm"] for t in contact["touches"] if Zone(t["zone"]).susceptible]
     return (
+        -float(near if near >= Grade.CONTACT.rank else 0),
         -float(Grade(contact["grade"]).rank),
-        -float(Zone(contact["zone"]).susceptible or _touches_susceptible(contact)),
-        -float(kind.arterial),
-        float(contact["gap_mm"]),
+        -float(Zone(contact["zone"]).susceptible or bool(touches)),
+        -float(VesselClass(contact["vessel_class"]).arterial),
+        float(min(touches, default=contact["gap_mm"])),
     )
 
 

@@ -44,7 +44,7 @@ def _no_cisternogram(ingest: dict[str, list[dict[str, str]]]) -> str:
 
 STAGE = Stage(
     name="measure",
-    version="14",
+    version="15",
     sections=("measure",),
     inputs=lambda out: files.record_inputs(out, files.INGEST, files.TRACE),
     run=run,

@@ -9,7 +9,7 @@ from nvc_pipeline.domain.anatomy import Grade, Priority, Zone
 from nvc_pipeline.domain.case import Finding, Measure, Severity
 from nvc_pipeline.domain.traced import Centreline, Vessel
 from nvc_pipeline.geometry import Points, Volume
-from nvc_pipeline.measure.conclusion import doubts_about
+from nvc_pipeline.measure.conclusion import doubts_about, heaviest_first
 from nvc_pipeline.measure.doubt import touch_probability
 from nvc_pipeline.measure.side import measure_side
 from tests.unit.measure import records
@@ -206,6 +206,13 @@ class TestClearance:
         report = measure_side(replace(traced, nerve=vague), volume, config)
         assert report.priority is Priority.UNMEASURED
         assert "detachment_point_uncertain" in report.flag_reasons
+
+
+def test_a_touch_at_the_root_stands_before_a_bend_in_the_distal_cistern():
+    bent = records.contact(vessel_id="bent", grade=Grade.DEVIATION, zone=Zone.DISTAL_CISTERNAL)
+    root = records.contact(vessel_id="root", grade=Grade.CONTACT, zone=Zone.ROOT_EXIT_POINT)
+    near = records.contact(vessel_id="near", grade=Grade.PROXIMITY, zone=Zone.TRANSITION_ZONE)
+    assert [c.vessel_id for c in heaviest_first([near, bent, root])] == ["root", "bent", "near"]
 
 
 class TestTouchProbability:

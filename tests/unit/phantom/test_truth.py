@@ -105,6 +105,12 @@ class TestSide:
         assert side["offender"] == "near"
         assert side["pattern"] == "single"
 
+    def test_a_touch_at_the_root_stands_before_a_bend_in_the_distal_cistern(self):
+        bent = VesselTruth("bent", VesselClass.AICA, *_parts(crossing("bent", 7.0, 0.0)), deviation_mm=0.8)
+        side = side_truth(straight_side(bent, crossing("root", 2.0, 0.3)), 0.45)
+        assert [c["grade"] for c in side["contacts"]] == ["contact", "deviation"]
+        assert (side["offender"], side["grade"]) == ("root", "contact")
+
     def test_tandem_is_seen(self):
         first = crossing("A", -4.0, 0.1, on_pons=True)
         second = VesselTruth("B", VesselClass.VA, first.points - [0, 1.2, 0], first.radius)
