@@ -13,7 +13,7 @@ from highdicom import sr
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from nvc_pipeline.domain.anatomy import Side
+from nvc_pipeline.domain.anatomy import Side, VesselClass
 from nvc_pipeline.domain.case import CaseReport, Contact, Measure, SideReport
 from nvc_pipeline.domain.source import SourceReference
 from nvc_pipeline.export import codes
@@ -123,9 +123,12 @@ def _side_groups(
 
 
 def _pressing(contact: Contact, report: SideReport) -> list[Code]:
-    """Return the codes of the arteries that lie against this one at the nerve, nearest first."""
+    """Return the codes of the arteries that lie against this one at the nerve, nearest first.
+
+    One that the report doesn't list is a blood vessel: what lies behind must not be left out in silence.
+    """
     classes = {v.vessel_id: v.vessel_class for v in report.vessels}
-    return [codes.VESSELS[classes[vessel]] for vessel in contact.pressed_by if vessel in classes]
+    return [codes.VESSELS[classes.get(vessel, VesselClass.UNKNOWN)] for vessel in contact.pressed_by]
 
 
 def _tracking(case: CaseReport, side: Side, what: str) -> sr.TrackingIdentifier:

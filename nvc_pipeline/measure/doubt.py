@@ -159,8 +159,9 @@ def touch_probability(contacts: Sequence[Contact]) -> float:
     """
     none = 1.0
     for contact in contacts:
-        touch = sum(p for grade, p in contact.grade_probabilities.items() if grade.rank >= Grade.CONTACT.rank)
-        none *= 1.0 - touch * sum(p for zone, p in contact.zone_probabilities.items() if zone.susceptible)
+        none *= 1.0 - _touches(contact) * sum(
+            p for zone, p in contact.zone_probabilities.items() if zone.susceptible
+        )
     return 1.0 - none
 
 
@@ -179,5 +180,9 @@ def reach_probability(contact: Contact, transition_to_mm: float) -> float:
         return 0.0
     end = near.low if near.value > transition_to_mm else near.high
     sd = max(abs(end - near.value) / Z95, 1e-6)
-    touch = sum(p for grade, p in contact.grade_probabilities.items() if grade.rank >= Grade.CONTACT.rank)
-    return touch * float(ndtr((transition_to_mm - near.value) / sd))
+    return _touches(contact) * float(ndtr((transition_to_mm - near.value) / sd))
+
+
+def _touches(contact: Contact) -> float:
+    """Return the probability that a vessel touches the nerve at its place."""
+    return sum(p for grade, p in contact.grade_probabilities.items() if grade.rank >= Grade.CONTACT.rank)

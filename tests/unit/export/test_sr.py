@@ -120,14 +120,14 @@ class TestContent:
         assert items(groups(report())[1], meaning) == []
         side = example.side_report(Side.LEFT)
         behind = side.vessels[0].model_copy(update={"vessel_id": "VA_left_1", "vessel_class": VesselClass.VA})
-        pressed = side.contacts[0].model_copy(update={"pressed_by": ("VA_left_1",)})
+        pressed = side.contacts[0].model_copy(update={"pressed_by": ("VA_left_1", "not_listed")})
         left = side.model_copy(
             update={"vessels": (*side.vessels, behind), "contacts": (pressed, *side.contacts[1:])}
         )
         found = items(
             groups(report(example.case(sides=Sides(left=left, right=CASE.sides.right))))[1], meaning
         )
-        assert [f.ConceptCodeSequence[0].CodeValue for f in found] == ["85234005"]
+        assert [f.ConceptCodeSequence[0].CodeValue for f in found] == ["85234005", "59820001"]
 
     def test_a_side_that_was_not_measured_says_so(self):
         right = groups(report())[-1]

@@ -72,18 +72,25 @@ def test_a_faint_landmark_is_told(probabilities, volumes, config):
     assert "detachment" not in finding.message
 
 
-def test_a_vessel_beside_the_nerve_that_was_not_traced_is_told(scene, probabilities, volumes, config):
-    # A ball of artery on the attached segment: too short for a vessel.
+@pytest.mark.parametrize(
+    ("aside", "reach_mm", "told"), [(0.7, 1.5, True), (1.6, 2.5, True), (1.6, 1.5, False)]
+)
+def test_a_vessel_beside_the_nerve_that_was_not_traced_is_told(
+    aside, reach_mm, told, scene, probabilities, volumes, config
+):
+    # A ball of artery on the attached segment, or beside it: too short for a vessel.
     volume = probabilities.probabilities[Structure.AICA]
-    centre = scene.attached[len(scene.attached) // 2] + np.array([0.7, -0.7, 0.0])
+    centre = scene.attached[len(scene.attached) // 2] + np.array([aside, -aside, 0.0])
     index = np.argwhere(np.ones(volume.shape, dtype=bool)).astype(float)
     ball = np.linalg.norm(volume.affine.apply(index) - centre, axis=1).reshape(volume.shape) < 0.8
     fields = {
         **probabilities.probabilities,
         Structure.AICA: volume.with_array(np.maximum(volume.array, ball).astype(np.float32)),
     }
+    reaching = config.witness.model_copy(update={"vessel_reach_mm": reach_mm})
+    config = config.model_copy(update={"witness": reaching})
     traced = trace_side(replace(probabilities, probabilities=fields), *volumes, config)
-    assert "trace.vessel_overlooked" in warnings(traced)
+    assert ("trace.vessel_overlooked" in warnings(traced)) is told
 
 
 class TestMirror:
